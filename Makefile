@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all a newcomer needs; both set up what is missing first.
+PY := .venv/bin/python
+DEMO_PACKAGES := mosquitto kamailio kamailio-tls-modules
+TEST_PACKAGES := $(DEMO_PACKAGES) postgresql sip-tester chromium
+
+.PHONY: demo test unit integration lint setup lock clean
+
+demo:
+	@.ci/setup $(DEMO_PACKAGES)
+	@$(PY) -m zorgkiosk demo $(if $(KEEP),--keep)
+
+test: setup lint
+	$(PY) -m pytest -m "not integration" --cov
+	$(PY) -m pytest -m integration --cov --cov-append
+	$(PY) -m coverage report
+
+unit:
+	@$(PY) -m pytest -m "not integration"
+
+integration:
+	@$(PY) -m pytest -m integration
+
+lint:
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+setup:
+	@.ci/setup $(TEST_PACKAGES)
+
+lock:
+	$(PY) -m uv pip compile -q pyproject.toml --all-extras --generate-hashes --no-emit-index-url --no-header \
+	    --python-version 3.11 --universal -o requirements.lock
+
+clean:
+	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,1 @@
+"""Triage centres take each other's calls; staff report capacity in one tap; the region knows."""

@@ -1,0 +1,5 @@
+"""`python -m zorgkiosk`."""
+
+from zorgkiosk.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""The command `zorgkiosk`: run a unit, check a config, show the demo."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from zorgkiosk.config_file import ConfigError
+from zorgkiosk.hub.config import load_hub
+from zorgkiosk.site.config import load_site
+
+UNITS = ("telephony", "panel", "sync", "intake", "board")
+EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78  # sysexits.h: systemd and technicians know them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code of the command: 0, 2 for wrong usage, 69 for what is missing, 78 for a config that cannot be used."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return EX_CONFIG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zorgkiosk", description=__doc__)
+    parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run one unit until it is told to stop")
+    run.add_argument("unit", choices=UNITS)
+    run.add_argument("--config", type=Path, required=True, help="site.toml, or hub.toml for intake and board")
+    run.set_defaults(command=_run)
+    check = commands.add_parser("check", help="say every problem of a config file, and what to write instead")
+    check.add_argument("file", type=Path)
+    check.set_defaults(command=_check)
+    demo = commands.add_parser("demo", help="a region on this machine, and its story with measurements")
+    demo.add_argument("--keep", action="store_true", help="leave the region running for the browser")
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Imported when run: a unit loads only what it needs, and the rest works where pjsua2 is missing.
+    unit = importlib.import_module(f"zorgkiosk.units.{options.unit}")
+    unit.run(options.config)
+    return EX_OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    config: Path = options.file
+    load = load_hub if config.name.startswith("hub") else load_site
+    load(config)
+    print(f"{config}: good")
+    return EX_OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    demo = importlib.import_module("zorgkiosk.lab.demo")
+    return int(demo.run(keep=options.keep))

@@ -1,0 +1,1 @@
+"""What the region knows: intake writes it, the board shows it."""

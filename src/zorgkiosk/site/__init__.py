@@ -1,0 +1,1 @@
+"""What happens in the building: the site's config, its stores, and the three units telephony, panel and sync."""

@@ -1,0 +1,95 @@
+"""What the units of a site tell each other through their stores' `state`: the keys, who writes them, their shapes.
+
+panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `overflow` OverflowSwitch
+telephony.db  `triage` contract Triage · `line` LineFact
+sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState
+
+The instant of a fact is the `said` of its StateValue: putting `capacity/<code>` again unchanged confirms it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from zorgkiosk.contract.events import Capacity
+from zorgkiosk.contract.names import Code, Count, Message, Seconds, Share
+from zorgkiosk.site.clock import Clock
+from zorgkiosk.site.store import StateValue
+
+CapacityFact = Capacity
+
+
+class DeskPresence(Message):
+    """Whether a triagist sits at the desk. A desk nobody has spoken of yet is away."""
+
+    present: bool
+
+
+class OverflowSwitch(Message):
+    """`giving`: our callers may go to partners. `accepting`: we take partners' callers."""
+
+    giving: bool = True
+    accepting: bool = True
+
+
+DeskState = Literal["away", "free", "ringing", "busy", "no-answer"]
+
+
+class DeskFact(Message):
+    id: Code
+    state: DeskState
+    since_uptime_ms: int
+
+
+class CallFact(Message):
+    """A caller in the line or in conversation: everything a screen shows and a restart needs, nothing of who it is.
+
+    `arrived_uptime_ms` is by this boot; `waited_before_s` was spent elsewhere. `chance_*`: why a partner was asked.
+    """
+
+    worker: Annotated[int, Field(ge=0, le=999)]
+    sip_call_id: str
+    origin: Code
+    hops: Annotated[int, Field(ge=0, le=9)]
+    urgent: bool
+    arrived_uptime_ms: int
+    waited_before_s: Seconds = 0
+    talking_at: Code | None = None
+    """Desk id or partner name the caller talks to; None while waiting."""
+    offered_to: Code | None = None
+    chance_home: Share | None = None
+    chance_partner: Share | None = None
+
+
+class LineFact(Message):
+    """The whole line, rewritten on each change. `lost` counts callers lost since the line's first start."""
+
+    desks: tuple[DeskFact, ...] = ()
+    calls: tuple[CallFact, ...] = ()
+    resting_partners: tuple[Code, ...] = ()
+    lost: Count = 0
+
+
+class LinkFact(Message):
+    """The way to the hub. `problem` is None when connected, else a Dutch sentence for the panel."""
+
+    connected: bool
+    problem: str | None = None
+
+
+Fact = TypeVar("Fact", bound=Message)
+
+
+def read(kind: type[Fact], value: StateValue | None) -> Fact | None:
+    """The typed fact; None when it was never put."""
+    return None if value is None else kind.model_validate(value.value)
+
+
+def age_s(value: StateValue, clock: Clock) -> float:
+    """Seconds since the fact was put: by the boot's own clock when it is the same boot, else by the wall clock."""
+    now = clock.said()
+    if value.said.boot_id == now.boot_id:
+        return max(0.0, (now.uptime_ms - value.said.uptime_ms) / 1000)
+    return max(0.0, (now.at - value.said.at).total_seconds())

@@ -1,0 +1,1 @@
+"""Who runs: one composition root per unit, plain nested constructors."""
