@@ -48,7 +48,8 @@ def load(kind: type[Config], path: Path, *, secrets: Path | None = None) -> Conf
         return kind.model_validate(_absolute(content, path.resolve().parent))
     except ValidationError as error:
         problems = [_sentence(problem, kind, path, secrets) for problem in error.errors(include_input=False)]
-        raise ConfigError(problems) from None
+        # A check across sections raises one error with a line for each problem it found.
+        raise ConfigError([line for problem in problems for line in problem.split("\n")]) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -89,7 +90,9 @@ def _sentence(problem: ErrorDetails, kind: type[Section], path: Path, secrets: P
         case "missing":
             return f"{where}: {key}: is missing: add it"
         case "value_error":
-            return f"{where}: {key}: {problem['msg'].removeprefix('Value error, ')}"
+            sentences = problem["msg"].removeprefix("Value error, ").split("\n")
+            at = f"{where}: {key}: " if loc else f"{where}: "
+            return "\n".join(at + sentence for sentence in sentences)
         case _:
             return f"{where}: {key}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

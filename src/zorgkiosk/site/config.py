@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyAddress, IPvAnyNetwork, model_validator
+from pydantic import Field, model_validator
 
 from zorgkiosk.capacity.catalog import CATEGORIES
 from zorgkiosk.config_file import Section, load
@@ -39,6 +40,8 @@ class Hub(Section):
     key_file: Path
     state_every_s: Annotated[float, Field(ge=1, le=60)] = 20
     """How often the whole state is said even when nothing changed; silence of 60 s is `onbekend` at the hub."""
+    reconnect_max_s: Annotated[float, Field(ge=1, le=600)] = 30
+    """The longest pause between two attempts to reach the broker; pauses grow from 1 s."""
 
 
 class Panel(Section):
@@ -81,11 +84,11 @@ class CapacityItem(Section):
 class Front(Section):
     """Kamailio: `address` on the building's network for trunk, phones and partners; workers on loopback."""
 
-    address: IPvAnyAddress
+    address: IPv4Address
     sip_port: Port = 5060
     tls_port: Port = 5061
     internal_port: Port = 5080
-    trunk_addresses: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
+    trunk_addresses: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
 
 
 class Telephony(Section):
@@ -117,7 +120,7 @@ class Partner(Section):
 
     name: Code
     title: Title
-    address: IPvAnyAddress
+    address: IPv4Address
     tls_port: Port = 5061
     agreed_on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
     give_at_once: Annotated[int, Field(ge=0, le=99)] = 5
@@ -139,7 +142,7 @@ class Overflow(Section):
 class Secrets(Section):
     """secrets.toml, mode 0600: passwords of the desk phones by phone name, and what signs the panel's forms."""
 
-    phones: dict[str, Annotated[str, Field(min_length=8, repr=False)]] = Field(default_factory=dict)
+    phones: dict[str, Annotated[str, Field(min_length=8)]] = Field(default_factory=dict, repr=False)
 
 
 class SiteConfig(Section):
@@ -166,7 +169,7 @@ class SiteConfig(Section):
             *self._telephony_problems(),
         ]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def _telephony_problems(self) -> list[str]:

@@ -1,10 +1,11 @@
 """What the units of a site tell each other through their stores' `state`: the keys, who writes them, their shapes.
 
 panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `overflow` OverflowSwitch
-telephony.db  `triage` contract Triage · `line` LineFact
+telephony.db  `triage` contract Triage, put again at least every 20 s (silent for 60 s is unknown) · `line` LineFact
 sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState
 
-The instant of a fact is the `said` of its StateValue: putting `capacity/<code>` again unchanged confirms it.
+The instant of a fact is the `said` of its StateValue: putting `capacity/<code>` again unchanged confirms it, and that
+of `partner/<site>` is when we, or the hub, heard it.
 """
 
 from __future__ import annotations
@@ -64,11 +65,15 @@ class CallFact(Message):
 
 
 class LineFact(Message):
-    """The whole line, rewritten on each change. `lost` counts callers lost since the line's first start."""
+    """The whole line, rewritten on each change. `lost` counts callers lost since the line's first start.
+
+    `given_uptime_ms`: when partners took callers of ours in the last hour, for the agreement's cap.
+    """
 
     desks: tuple[DeskFact, ...] = ()
     calls: tuple[CallFact, ...] = ()
     resting_partners: tuple[Code, ...] = ()
+    given_uptime_ms: dict[Code, tuple[int, ...]] = Field(default_factory=dict)
     lost: Count = 0
 
 

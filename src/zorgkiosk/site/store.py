@@ -59,9 +59,9 @@ class Transaction:
         self._connection = connection
         self._said = said
 
-    def put(self, key: str, value: Any) -> None:
-        """Set `key` to `value` (anything JSON can hold)."""
-        row = {"value": json.dumps(value), **_said_columns(self._said)}
+    def put(self, key: str, value: Any, *, said: Said | None = None) -> None:
+        """Set `key` to `value` (anything JSON can hold); `said` when it was said, if that is not now."""
+        row = {"value": json.dumps(value), **_said_columns(said or self._said)}
         self._connection.execute(
             insert(schema.state).values(key=key, **row).on_conflict_do_update(index_elements=["key"], set_=row)
         )
@@ -73,11 +73,11 @@ class Transaction:
         row = self._connection.execute(sa.select(schema.state).where(schema.state.c.key == key)).one_or_none()
         return None if row is None else _state_value(row)
 
-    def report(self, data: EventData) -> int:
-        """Put an event into the outbox; returns its sequence."""
+    def report(self, data: EventData, *, said: Said | None = None) -> int:
+        """Put an event into the outbox; returns its sequence. `said` as for `put`."""
         result = self._connection.execute(
             sa.insert(schema.outbox).values(
-                kind=data.KIND, data=data.model_dump_json(exclude_none=True), **_said_columns(self._said)
+                kind=data.KIND, data=data.model_dump_json(exclude_none=True), **_said_columns(said or self._said)
             )
         )
         return int(result.lastrowid)
@@ -120,14 +120,18 @@ class Store:
             raise StoreError(f"{self.path}: nothing was saved: {_cause(error)}") from error
 
     def prune(self, epoch: str, up_to: int) -> int:
-        """Forget acknowledged rows of this epoch; returns how many. Another epoch's ack forgets nothing."""
-        with self._lock, self._engine.begin() as connection:
-            if _meta(connection, "epoch") != epoch:
-                return 0
-            kept = sa.select(sa.func.max(schema.outbox.c.sequence)).scalar_subquery()
-            # The newest row stays as the link for `previous`; it is not sent again.
-            gone = sa.delete(schema.outbox).where(schema.outbox.c.sequence <= up_to, schema.outbox.c.sequence < kept)
-            return connection.execute(gone).rowcount
+        """Forget acknowledged rows of this epoch; returns how many. Another epoch's ack forgets nothing.
+
+        Raises StoreError when the file takes nothing.
+        """
+        kept = sa.select(sa.func.max(schema.outbox.c.sequence)).scalar_subquery()
+        # The newest row stays as the link for `previous`; it is not sent again.
+        gone = sa.delete(schema.outbox).where(schema.outbox.c.sequence <= up_to, schema.outbox.c.sequence < kept)
+        try:
+            with self._lock, self._engine.begin() as connection:
+                return connection.execute(gone).rowcount if _meta(connection, "epoch") == epoch else 0
+        except sa.exc.DatabaseError as error:
+            raise StoreError(f"{self.path}: nothing was pruned: {_cause(error)}") from error
 
     def view(self) -> StoreView:
         """This file as the other units see it."""

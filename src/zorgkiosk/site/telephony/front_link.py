@@ -1,0 +1,98 @@
+"""The line's wire to the front: commands in order, and a look every few seconds that both agree.
+
+The line never waits for Kamailio. What could not be told because the front was away is made good by the next
+comparison, so a restart of the front, which forgets all, needs no other remedy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc, WorkerStatus
+
+_LOG = logging.getLogger(__name__)
+
+COMPARE_S = 2.0
+
+Word = Literal["release", "worker_died"]
+
+
+class FrontLink:
+    """Implements `line.Front`. `idle` answers with the numbers of the workers that are attached without a caller."""
+
+    def __init__(
+        self,
+        rpc: FrontRpc,
+        sip_uri: Callable[[int], str],
+        attached: Callable[[], set[int]],
+        idle: Callable[[], set[int]],
+    ) -> None:
+        self._rpc = rpc
+        self._sip_uri = sip_uri
+        self._attached = attached
+        self._idle = idle
+        self._words: asyncio.Queue[tuple[Word, int]] = asyncio.Queue()
+        self._claims: dict[str, str | None] = {}
+        self._away = False
+
+    def release(self, worker: int) -> None:
+        self._words.put_nowait(("release", worker))
+
+    def worker_died(self, worker: int) -> None:
+        self._words.put_nowait(("worker_died", worker))
+
+    async def run(self) -> None:
+        """Tell and compare until cancelled."""
+        loop = asyncio.get_running_loop()
+        next_look_s = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout_at(next_look_s):
+                    await self._tell(*await self._words.get())
+            except TimeoutError:
+                await self._compare()
+                next_look_s = loop.time() + COMPARE_S
+
+    async def _tell(self, word: Word, worker: int) -> None:
+        uri = self._sip_uri(worker)
+        try:
+            match word:
+                case "release":
+                    await self._rpc.release(uri)
+                    await self._rpc.worker_ready(uri)
+                case "worker_died":
+                    await self._rpc.worker_died(uri)
+        except FrontError as error:
+            self._gone(error)
+
+    async def _compare(self) -> None:
+        try:
+            seen = await self._rpc.status()
+            if self._away:
+                _LOG.info("the front is back")
+            self._away = False
+            for status in seen:
+                await self._mend(status)
+            self._claims = {status.uri: status.sip_call_id for status in seen}
+        except FrontError as error:
+            self._gone(error)
+
+    async def _mend(self, status: WorkerStatus) -> None:
+        attached = {self._sip_uri(worker) for worker in self._attached()}
+        idle = {self._sip_uri(worker) for worker in self._idle()}
+        if status.uri in attached and not status.active:
+            await self._rpc.worker_ready(status.uri)
+        # A claim that stands through two looks while the worker knows no caller belongs to one who left too early;
+        # a younger one may be an INVITE that is still on its way.
+        forgotten = status.sip_call_id is not None and self._claims.get(status.uri) == status.sip_call_id
+        if forgotten and status.uri in idle:
+            _LOG.warning("front: a claim on %s that no worker knows is released", status.uri)
+            await self._rpc.release(status.uri)
+
+    def _gone(self, error: FrontError) -> None:
+        if not self._away:
+            _LOG.error("the front does not listen: %s", error)
+        self._away = True

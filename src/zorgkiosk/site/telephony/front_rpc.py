@@ -1,0 +1,154 @@
+"""What the line tells the front while calls go on: a worker is free, ready or dead.
+
+One JSON-RPC 2.0 request in a datagram to Kamailio's `jsonrpcs` socket, one in return, 0.1 ms. Each question has a
+socket of its own, so there is nothing to keep open, lock or repair when the front restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_LOG = logging.getLogger(__name__)
+_GROUP = 1  # the dispatcher's set of workers
+_ANSWER_MAX = 65_535
+_NOT_FOUND = 404
+_TALKING = (3, 4)  # states of Kamailio's dialog module: answered, answered and acknowledged
+_UNANSWERED = (1, 2)
+
+
+class FrontError(Exception):
+    """The front did not do what it was asked. `code` is its own answer, 0 when there was none."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """How the front sees a worker. `sip_call_id` is of the caller it was claimed for, until released."""
+
+    uri: str
+    active: bool
+    sip_call_id: str | None
+
+    @property
+    def idle(self) -> bool:
+        """A new caller may be placed here."""
+        return self.active and self.sip_call_id is None
+
+
+class FrontRpc:
+    """Commands of the line to the front. Every method raises FrontError, at the latest after `timeout_s`."""
+
+    def __init__(self, socket_path: Path, timeout_s: float = 0.5) -> None:
+        self._path = socket_path
+        self._timeout_s = timeout_s
+
+    async def release(self, worker_uri: str) -> None:
+        """The worker's caller is gone: it may have the next one. Harmless when it was not claimed."""
+        try:
+            await self._ask("htable.delete", "busy", worker_uri)
+        except FrontError as error:
+            if error.code != _NOT_FOUND:
+                raise
+
+    async def worker_ready(self, worker_uri: str) -> None:
+        """A new worker process listens there; callers may be placed at once, without waiting for a probe."""
+        await self._ask("dispatcher.set_state", "ap", _GROUP, worker_uri)
+
+    async def worker_died(self, worker_uri: str) -> int:
+        """The worker's process is gone: end all its calls at once and place nothing there until `worker_ready`.
+
+        An unanswered caller gets 503, a ringing desk or partner CANCEL, everyone in conversation BYE; without this
+        they would sit in silence until a session timer fires. Returns how many SIP dialogs were ended.
+        """
+        # Inactive first: between release and respawn a new caller must not land on a dead port.
+        await self._ask("dispatcher.set_state", "ip", _GROUP, worker_uri)
+        dialogs = _listed(await self._ask("dlg.profile_list", "worker", worker_uri))
+        ended = [await self._end(dialog) for dialog in dialogs]
+        await self.release(worker_uri)
+        _LOG.info("front: worker %s is out, %d dialogs ended", worker_uri, sum(ended))
+        return sum(ended)
+
+    async def end_dialog(self, sip_call_id: str) -> bool:
+        """End the dialog at both ends as in `worker_died`. False when there is none (any more)."""
+        try:
+            dialogs = _listed(await self._ask("dlg.dlg_list", sip_call_id))
+        except FrontError as error:
+            if error.code == 0:
+                raise
+            return False
+        return any([await self._end(dialog) for dialog in dialogs])
+
+    async def status(self) -> tuple[WorkerStatus, ...]:
+        """All workers, in no particular order: what a line compares itself with after a restart."""
+        busy = {
+            slot["name"]: str(slot["value"]).split(" ", 1)[0]
+            for entry in _listed(await self._ask("htable.dump", "busy"))
+            for slot in entry["slot"]
+        }
+        answer = await self._ask("dispatcher.list")
+        # FLAGS is two letters: A(ctive), I(nactive), T(rying) or D(isabled), then P(robed) or X.
+        return tuple(
+            WorkerStatus(target["DEST"]["URI"], target["DEST"]["FLAGS"].startswith("A"), busy.get(uri))
+            for record in answer["RECORDS"]
+            for target in record["SET"]["TARGETS"]
+            for uri in (target["DEST"]["URI"],)
+        )
+
+    async def _end(self, dialog: dict[str, Any]) -> bool:
+        try:
+            if dialog["state"] in _TALKING:
+                await self._ask("dlg.end_dlg", dialog["h_entry"], dialog["h_id"])
+            elif dialog["state"] in _UNANSWERED:
+                await self._refuse(dialog)
+            else:
+                return False
+        except FrontError as error:
+            if error.code == 0:
+                raise
+            _LOG.info("front: a dialog ended before it was told to (%s)", error)
+            return False
+        return True
+
+    async def _refuse(self, dialog: dict[str, Any]) -> None:
+        # The To tag is ours to choose: a final refusal ends every early dialog of the INVITE (RFC 3261 §12.3).
+        to_tag = f"front{dialog['h_entry']}-{dialog['h_id']}"
+        where = (dialog["call-id"], str(dialog["caller"]["cseq"]), to_tag)
+        await self._ask("tm.reply_callid", 503, "Worker lost", *where, "Retry-After: 1\r\n")
+
+    async def _ask(self, method: str, *params: str | int) -> Any:
+        request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        try:
+            answer = json.loads(await self._exchange(request))
+        except OSError as error:  # a timeout is one too
+            raise FrontError(f"no answer from the front to {method}: {error or 'too late'}") from error
+        except ValueError as error:
+            raise FrontError(f"the front's answer to {method} is not JSON") from error
+        if "error" in answer:
+            raise FrontError(f"{method}: {answer['error']['message']}", int(answer["error"]["code"]))
+        return answer["result"]
+
+    async def _exchange(self, request: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.bind("")  # a name of the kernel's choice (unix(7), autobind), so that the answer finds us
+            sock.connect(str(self._path))
+            async with asyncio.timeout(self._timeout_s):
+                await loop.sock_sendall(sock, request)
+                return await loop.sock_recv(sock, _ANSWER_MAX)
+
+
+def _listed(result: Any) -> list[dict[str, Any]]:
+    """Kamailio gives a single record bare where it would give several as a list, and nothing as null or {}."""
+    if isinstance(result, list):
+        return [each for each in result if each]
+    return [result] if result else []

@@ -1,0 +1,154 @@
+"""The call workers as processes: started ahead, heard over a unix socket, replaced when they die.
+
+Workers outlive the line: they are not ended with it and come back to the next one by themselves. A worker holds a
+lock file for its life, so that a new line knows which of them are still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from zorgkiosk.site.telephony.messages import Attached, Command, Event, Retire, decode, encode
+
+_LOG = logging.getLogger(__name__)
+
+_ATTACH_S = 10.0
+"""A started worker is ready in 0.1 s; one that has not come by then is ended and another is started."""
+_WATCH_S = 0.2
+_LINE_MAX_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What every worker of a site is started with; its number fixes its ports."""
+
+    run_dir: Path
+    first_sip_port: int
+    first_rtp_port: int
+    media_address: str
+    front: str
+
+    @property
+    def line_socket(self) -> Path:
+        return self.run_dir / "line.sock"
+
+    def lock_file(self, number: int) -> Path:
+        return self.run_dir / f"worker-{number}.lock"
+
+    def sip_uri(self, number: int) -> str:
+        return f"sip:127.0.0.1:{self.first_sip_port + number}"
+
+    def command(self, number: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "zorgkiosk.site.telephony.worker"),
+            *("--number", str(number), "--sip-port", str(self.first_sip_port + number)),
+            *("--front", self.front, "--media-address", self.media_address),
+            *("--rtp-port", str(self.first_rtp_port + number * _RTP_PORTS_EACH)),
+            *("--line", str(self.line_socket), "--lock", str(self.lock_file(number))),
+        ]
+
+
+_RTP_PORTS_EACH = 20
+"""Four legs of RTP and RTCP, and room so that a finished leg's port is not taken again at once."""
+
+
+class Pool:
+    """Keeps `size` workers running. `on_event` and `on_gone` are called on the loop, in order, for each worker."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        size: int,
+        on_event: Callable[[int, Event], None],
+        on_gone: Callable[[int], None],
+    ) -> None:
+        self._settings = settings
+        self._size = size
+        self._on_event = on_event
+        self._on_gone = on_gone
+        self._attached: dict[int, asyncio.StreamWriter] = {}
+        self._started: dict[int, tuple[asyncio.subprocess.Process, float]] = {}
+
+    def send(self, worker: int, command: Command) -> None:
+        writer = self._attached.get(worker)
+        if writer is not None and not writer.is_closing():
+            writer.write(encode(command))
+
+    def attached(self) -> set[int]:
+        """Numbers of the workers that are here."""
+        return set(self._attached)
+
+    def retire_all(self) -> None:
+        """Every worker ends as soon as it has no caller."""
+        for worker in self._attached:
+            self.send(worker, Retire())
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        socket = self._settings.line_socket
+        socket.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._serve, socket, limit=_LINE_MAX_BYTES)
+        socket.chmod(0o600)
+        async with server:
+            while True:
+                for number in range(self._size):
+                    if number not in self._attached:
+                        await self._start(number)
+                await asyncio.sleep(_WATCH_S)
+
+    async def _start(self, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        if number in self._started:
+            process, since_s = self._started[number]
+            if process.returncode is None and loop.time() - since_s < _ATTACH_S:
+                return
+            if process.returncode is None:
+                _LOG.error("worker %d does not come: ended", number)
+                process.kill()
+            else:
+                _LOG.warning("worker %d ended with %s before or after its work", number, process.returncode)
+            await process.wait()
+            del self._started[number]
+        if self._is_alive(number):
+            return  # a worker of the line before: it will come
+        process = await asyncio.create_subprocess_exec(*self._settings.command(number), start_new_session=True)
+        self._started[number] = process, loop.time()
+
+    def _is_alive(self, number: int) -> bool:
+        handle = os.open(self._settings.lock_file(number), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One worker's connection, from its `Attached` to its end."""
+        number: int | None = None
+        try:
+            while line := await reader.readline():
+                event = decode(line)
+                match event:
+                    case Attached(worker=worker) if worker < self._size:
+                        number = worker
+                        self._attached[number] = writer
+                        _LOG.info("worker %d is here (process %d)", number, event.pid)
+                if number is None:
+                    raise ValueError("said something before it said who it is")
+                self._on_event(number, event)  # type: ignore[arg-type]
+        except (ValueError, ConnectionError) as error:
+            _LOG.error("worker %s: %s", number, error)
+        finally:
+            writer.close()
+            if number is not None and self._attached.get(number) is writer:
+                del self._attached[number]
+                self._on_gone(number)

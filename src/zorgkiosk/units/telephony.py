@@ -1,0 +1,127 @@
+"""The unit `telephony`: the line, its workers and its wire to the front."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import signal
+import time
+from pathlib import Path
+
+from zorgkiosk.config_file import ConfigError
+from zorgkiosk.contract.events import Triage
+from zorgkiosk.contract.status import Ack, SiteState
+from zorgkiosk.site.clock import SystemClock
+from zorgkiosk.site.config import Front, SiteConfig, Telephony, load_site
+from zorgkiosk.site.facts import DeskPresence, LineFact, OverflowSwitch, age_s, read
+from zorgkiosk.site.store import Store, StoreView
+from zorgkiosk.site.telephony.front import RPC_SOCKET
+from zorgkiosk.site.telephony.front_link import FrontLink
+from zorgkiosk.site.telephony.front_rpc import FrontRpc
+from zorgkiosk.site.telephony.journal import Journal
+from zorgkiosk.site.telephony.line import Line
+from zorgkiosk.site.telephony.messages import Event
+from zorgkiosk.site.telephony.pool import Pool
+from zorgkiosk.site.telephony.situation import Heard
+from zorgkiosk.site.telephony.wiring import front_directory, worker_settings
+
+_LOG = logging.getLogger(__name__)
+EX_UNAVAILABLE = 69  # sysexits.h
+_LOOK_S = 0.05
+_TICK_S = 0.25
+
+
+def run(config_path: Path) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError; exits with 69 where pjsua2 is missing."""
+    config = load_site(config_path)
+    if config.telephony is None or config.front is None:
+        raise ConfigError([f"{config_path}: telephony: this site has no [telephony] and [front]: nothing to run"])
+    if importlib.util.find_spec("pjsua2") is None:
+        _LOG.error(
+            "pjsua2 is not installed here, so this machine cannot take calls and the PBX keeps its own route: "
+            "build or copy its wheel for this machine, or run only panel and sync"
+        )
+        raise SystemExit(EX_UNAVAILABLE)
+    asyncio.run(_Unit(config, config.telephony, config.front).serve())
+
+
+class _Unit:
+    """The composition: one line, its pool, the wire to the front, and what the other units say."""
+
+    def __init__(self, config: SiteConfig, telephony: Telephony, front: Front) -> None:
+        self._config = config
+        self._clock = SystemClock.of_this_boot()
+        self._store = Store.open(config.telephony_db, "telephony", self._clock)
+        self._panel = StoreView(config.panel_db)
+        self._sync = StoreView(config.sync_db)
+        self._settings = worker_settings(config, telephony, front)
+        self._pool = Pool(self._settings, telephony.workers, self._on_event, self._on_gone)
+        self._link = FrontLink(
+            FrontRpc(front_directory(config) / RPC_SOCKET), self._settings.sip_uri, self._pool.attached, self._idle
+        )
+        self._line = Line(config, telephony, Journal(self._store), self._pool, self._link)
+
+    async def serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._config.site.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
+        self._line.resume(read(LineFact, self._store.view().state().get("line")), time.monotonic())
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(task) for task in (self._pool.run(), self._link.run(), self._look(), self._tick())
+            ]
+            await stop.wait()
+            # Workers with callers stay and come back to the next line; idle ones need not.
+            self._pool.retire_all()
+            await asyncio.sleep(0)
+            for task in running:
+                task.cancel()
+        self._store.close()
+
+    def _on_event(self, worker: int, event: Event) -> None:
+        self._line.handle(worker, event, time.monotonic())
+
+    def _on_gone(self, worker: int) -> None:
+        self._line.gone(worker, time.monotonic())
+
+    def _idle(self) -> set[int]:
+        return self._pool.attached() - self._line.busy_workers
+
+    async def _tick(self) -> None:
+        while True:
+            self._line.tick(time.monotonic())
+            await asyncio.sleep(_TICK_S)
+
+    async def _look(self) -> None:
+        """Notice what panel and sync have committed."""
+        while True:
+            if self._panel.changed():
+                self._read_panel()
+            if self._sync.changed():
+                self._read_sync()
+            await asyncio.sleep(_LOOK_S)
+
+    def _read_panel(self) -> None:
+        state = self._panel.state()
+        present = [
+            desk.id
+            for desk in self._config.desk
+            if (fact := read(DeskPresence, state.get(f"desk/{desk.id}"))) is not None and fact.present
+        ]
+        switch = read(OverflowSwitch, state.get("overflow")) or OverflowSwitch()
+        self._line.staffed(present, switch, time.monotonic())
+
+    def _read_sync(self) -> None:
+        state, now_s = self._sync.state(), time.monotonic()
+        heard = {}
+        for partner in self._config.partner:
+            value = state.get(f"partner/{partner.name}")
+            said = read(SiteState, value)
+            if value is not None and said is not None and isinstance(said.triage, Triage):
+                heard[partner.name] = Heard(said.triage, now_s - age_s(value, self._clock))
+        self._line.partners_said(heard, now_s)
+        if (ack := read(Ack, state.get("acked/telephony"))) is not None:
+            self._store.prune(ack.epoch, ack.up_to)
