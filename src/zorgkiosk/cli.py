@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code of the command: 0, 2 for wrong usage, 69 for what is missing, 78 for a config that cannot be used."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its plugins announce themselves one by one
     try:
         return int(options.command(options))
     except ConfigError as error:
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     demo = commands.add_parser("demo", help="a region on this machine, and its story with measurements")
     demo.add_argument("--keep", action="store_true", help="leave the region running for the browser")
+    demo.add_argument("--directory", type=Path, default=Path(".demo"), help="where its files go; removed at start")
     demo.set_defaults(command=_demo)
     return parser
 
@@ -63,4 +65,4 @@ def _check(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     demo = importlib.import_module("zorgkiosk.lab.demo")
-    return int(demo.run(keep=options.keep))
+    return int(demo.run(options.directory, keep=options.keep))

@@ -52,10 +52,9 @@ def test_an_offer_is_not_repeated_and_not_made_for_a_caller_of_another_centre() 
 
 
 def test_the_offered_keep_their_place_and_still_ring_at_home() -> None:
-    offered = replace(caller("a"), offered_to="hap-zuid")
-    assert decide([offered, caller("b", 1)], (Desk("desk-1", 9.0), BUSY[1]), [ZUID], RULES, 10.0) == [
-        Ring("a", "desk-1")
-    ]
+    offered, desks = replace(caller("a"), offered_to="hap-zuid"), (Desk("desk-1", 9.0), BUSY[1])
+    resting = replace(ZUID, resting=True)
+    assert decide([offered, caller("b", 1)], desks, [resting], RULES, 10.0) == [Ring("a", "desk-1")]
 
 
 def test_urgent_goes_first() -> None:

@@ -211,10 +211,11 @@ def _chance_there(partner: Partner, left_s: float, rules: Rules) -> float | None
         return None
     # Ours that wait there may not be in its last words yet; counting them twice only makes us careful.
     ahead = max(status.waiting, partner.ours_waiting_there)
+    ours_talking = partner.ours_there - partner.ours_waiting_there
     return chance_within(
         ahead=ahead,
         desks_present=status.desks_present,
-        desks_free=status.desks_free,
+        desks_free=min(status.desks_free, max(0, status.desks_present - ours_talking)),
         handling_s=rules.handling_s,
         time_s=left_s,
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 import jinja2
 
 CONFIG_FILE = "kamailio.cfg"
+SECRETS_FILE = "secrets.cfg"
 RPC_SOCKET = "rpc.sock"
 
 CALLS_PER_S = 60
@@ -67,7 +68,7 @@ class FrontParameters:
 
     `address` is the site's IP address on its network; `internal_port` is on 127.0.0.1 and for workers only.
     `trunk_addresses` are addresses or networks (CIDR) whose calls are taken; `worker_uris` read `sip:127.0.0.1:5101`.
-    `directory` is the front's own: configuration, sockets and process file. Certificate and key are PEM files.
+    `directory` is the front's own: configuration and sockets. Certificate and key are PEM files.
     """
 
     site: str
@@ -99,7 +100,7 @@ def render(parameters: FrontParameters) -> dict[str, str]:
         raise ValueError(" ".join(faults))
     return {
         CONFIG_FILE: _main(parameters),
-        "secrets.cfg": _secrets(parameters),
+        SECRETS_FILE: _secrets(parameters),
         "tls.cfg": _tls(parameters),
         "trunk.list": "".join(_trunk_line(network) for network in parameters.trunk_addresses),
         # The third field, 1, is "inactive": a worker counts from its first answer to a probe.
@@ -108,7 +109,9 @@ def render(parameters: FrontParameters) -> dict[str, str]:
 
 
 def write(parameters: FrontParameters) -> Path:
-    """Write the files, readable by the front's user alone, and return the path of the main one.
+    """Write the files, the secret one readable by its owner alone, and return the path of the main one.
+
+    The front has to run as the user who calls this.
 
     Raises ValueError as `render` does, OSError when the directory cannot be written.
     """
@@ -118,7 +121,8 @@ def write(parameters: FrontParameters) -> Path:
         path = parameters.directory / name
         fresh = path.with_name(f"{name}.new")
         fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        mode = 0o600 if name == SECRETS_FILE else 0o640
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
             file.write(content)
         fresh.replace(path)
     return parameters.directory / CONFIG_FILE
@@ -126,18 +130,18 @@ def write(parameters: FrontParameters) -> Path:
 
 def command(parameters: FrontParameters) -> tuple[str, ...]:
     """How to start the front in the foreground, as a plain user, logging to stderr."""
-    run = parameters.directory / "run"
+    # No process file: after a power cut it may name a process that is now somebody else, and the front would not start.
     return (
         *("kamailio", "-DD", "-E", "-m", str(MEMORY_MB)),
         *("-f", str(parameters.directory / CONFIG_FILE)),
-        *("-Y", str(run), "-P", str(run / "kamailio.pid")),
+        *("-Y", str(parameters.directory / "run")),
     )
 
 
 def _main(parameters: FrontParameters) -> str:
     text = files(__package__).joinpath("kamailio.cfg.j2").read_text(encoding="utf-8")
     template = jinja2.Template(text, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    return template.render(
+    rendered: str = template.render(
         site=parameters.site,
         directory=parameters.directory,
         rpc_socket=rpc_socket(parameters),
@@ -156,6 +160,7 @@ def _main(parameters: FrontParameters) -> str:
         claim_s=CLAIM_S,
         tls_idle_s=TLS_IDLE_S,
     )
+    return rendered
 
 
 def _secrets(parameters: FrontParameters) -> str:

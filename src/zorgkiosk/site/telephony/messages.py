@@ -218,6 +218,6 @@ def _value(place: str, hint: Any, value: Any) -> Any:
             return _build(hint, value)
         case None, int() | float() if hint is float and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
-        case None, _ if type(value) is hint:
+        case None, _ if type(value) is hint and hint is not float:
             return value
     raise ValueError(f"{place} cannot be {value!r:.60}")

@@ -137,18 +137,19 @@ class Pool:
         try:
             while line := await reader.readline():
                 event = decode(line)
-                match event:
-                    case Attached(worker=worker) if worker < self._size:
-                        number = worker
-                        self._attached[number] = writer
-                        _LOG.info("worker %d is here (process %d)", number, event.pid)
-                if number is None:
-                    raise ValueError("said something before it said who it is")
-                self._on_event(number, event)  # type: ignore[arg-type]
+                if isinstance(event, Attached) and event.worker < self._size:
+                    number = event.worker
+                    self._attached[number] = writer
+                    _LOG.info("worker %d is here (process %d)", number, event.pid)
+                if number is None or not isinstance(event, Event):
+                    raise ValueError(f"said {type(event).__name__} before it said who it is, or what only we say")
+                self._on_event(number, event)
+        except asyncio.CancelledError:
+            return  # it is the line that stops: the worker lives on, and nobody is lost
         except (ValueError, ConnectionError) as error:
             _LOG.error("worker %s: %s", number, error)
         finally:
             writer.close()
-            if number is not None and self._attached.get(number) is writer:
-                del self._attached[number]
-                self._on_gone(number)
+        if number is not None and self._attached.get(number) is writer:
+            del self._attached[number]
+            self._on_gone(number)

@@ -1,0 +1,120 @@
+"""Everybody with a telephone: triagists at their desks, and callers behind each centre's trunk.
+
+Each speaks a tone of their own, so that whoever is heard is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from zorgkiosk.lab.daemon import LabError
+from zorgkiosk.lab.handset import Handset, Registration
+from zorgkiosk.lab.region import Region, Site
+from zorgkiosk.lab.tone import TONES_HZ
+
+NUMBER_PREFIX = "020555"
+"""What callers' numbers begin with (555 is given to nobody): it must be found in no log and no table."""
+
+_PICK_UP_S = 0.6
+_CONNECT_S = 25.0
+_MEDIA_PORTS_EACH = 10
+
+
+@dataclass
+class People:
+    """Handsets by who holds them: desks by site, callers of hap-noord."""
+
+    tones: Iterator[int] = field(default_factory=lambda: iter(TONES_HZ))
+    desks: dict[str, dict[str, Handset]] = field(default_factory=dict)
+    callers: list[Handset] = field(default_factory=list)
+
+    async def sit_down(self, site: Site) -> None:
+        """A phone for each desk of the site, registered at its front; it is picked up soon after it rings."""
+        sip = site.config.front
+        if sip is None:
+            return
+        passwords = tomllib.loads(site.file.with_name("secrets.toml").read_text(encoding="utf-8"))["phones"]
+        phones = self.desks.setdefault(site.name, {})
+        for number, desk in enumerate(site.config.desk):
+            phones[desk.id] = await Handset.start(
+                f"{site.name} {desk.id}",
+                address=str(IPv4Address(int(sip.address) + 2)),
+                port=5060 + number,
+                rtp_port=42000 + number * _MEDIA_PORTS_EACH,
+                tone_hz=next(self.tones),
+                user=desk.phone,
+                registration=Registration(
+                    f"sip:{desk.phone}@{sip.address}:{sip.sip_port}", passwords[desk.phone], site.name
+                ),
+            )
+            await phones[desk.id].answers(_PICK_UP_S)
+
+    async def gather_callers(self, site: Site, number: int) -> None:
+        """Callers behind the site's trunk, each with a telephone number."""
+        sip = site.config.front
+        if sip is None:
+            return
+        for index in range(number):
+            self.callers.append(
+                await Handset.start(
+                    f"caller {index + 1}",
+                    address=str(IPv4Address(int(sip.address) + 1)),
+                    port=5060 + index,
+                    rtp_port=42000 + index * _MEDIA_PORTS_EACH,
+                    tone_hz=next(self.tones),
+                    user=f"{NUMBER_PREFIX}{1001 + index}",
+                )
+            )
+
+    def everyone(self) -> list[Handset]:
+        return [*self.callers, *(phone for site in self.desks.values() for phone in site.values())]
+
+    async def meet(self, caller: Handset) -> Meeting:
+        """Wait until the caller is connected and both hear each other and nobody else. Raises HandsetError."""
+        connected = await caller.wait_for("connected", timeout_s=_CONNECT_S)
+        dialled_s = next(event.at_s for event in reversed(caller.history) if event.name == "calling")
+        far = {
+            phone.tone_hz: (site, desk, phone) for site, desks in self.desks.items() for desk, phone in desks.items()
+        }
+        async with asyncio.timeout(_CONNECT_S):
+            while not (heard := set((await caller.listen()).tones)) & set(far):
+                pass
+        if len(heard) != 1:
+            raise LabError(f"{caller.name} hears {sorted(heard)} at once")
+        site, desk, phone = far[heard.pop()]
+        await phone.hears({caller.tone_hz})
+        return Meeting(caller, phone, site, desk, connected.at_s - dialled_s)
+
+    async def still_talk(self, meetings: Iterable[Meeting]) -> int:
+        """How many of these still hear each other, both ways, right now."""
+        count = 0
+        for meeting in meetings:
+            hears = set((await meeting.caller.listen()).tones) == {meeting.desk_phone.tone_hz}
+            count += hears and set((await meeting.desk_phone.listen()).tones) == {meeting.caller.tone_hz}
+        return count
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(phone.stop() for phone in self.everyone()))
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A caller and the triagist they talk to; `waited_s` is from dialling to the pick-up."""
+
+    caller: Handset
+    desk_phone: Handset
+    site: str
+    desk: str
+    waited_s: float
+
+
+def dial(region: Region, name: str) -> str:
+    """The address that the trunk of a centre calls."""
+    sip = region.sites[name].config.front
+    if sip is None:
+        raise LabError(f"{name} takes no calls")
+    return f"sip:huisartsenpost@{sip.address}:{sip.sip_port}"
