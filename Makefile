@@ -3,7 +3,7 @@ PY := .venv/bin/python
 DEMO_PACKAGES := mosquitto kamailio kamailio-tls-modules
 TEST_PACKAGES := $(DEMO_PACKAGES) postgresql sip-tester chromium
 
-.PHONY: demo test unit integration lint setup lock clean
+.PHONY: demo test unit integration lint setup lock pictures clean
 
 demo:
 	@.ci/setup $(DEMO_PACKAGES)
@@ -31,6 +31,9 @@ setup:
 lock:
 	$(PY) -m uv pip compile -q pyproject.toml --all-extras --generate-hashes --no-emit-index-url --no-header \
 	    --python-version 3.11 --universal -o requirements.lock
+
+pictures: setup
+	$(PY) -m zorgkiosk.lab.pictures .demo docs
 
 clean:
 	rm -rf .venv .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
