@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import time
@@ -46,23 +47,20 @@ class Daemon:
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut or the kernel's memory killer would."""
-        self._end(signal.SIGKILL)
+        """SIGKILL to it and the children it keeps in its session, as systemd does to what is left of a unit."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL after 5 s. Safe to repeat."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self.process is None:
+        if self.process is None or self.process.poll() is not None:
             return
-        if self.process.poll() is None:
-            self.process.send_signal(number)
+        self.process.terminate()
         try:
             self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
 
     async def until(self, ready: Callable[[], bool], timeout_s: float, wanted: str) -> None:
         """Wait for a condition of this process. Raises LabError when it ends or does not get there."""

@@ -138,6 +138,10 @@ class Handset:
         """DTMF as RFC 4733 events."""
         await self._phone.tell(do="dtmf", digits=digits)
 
+    async def registers_again(self) -> None:
+        """Now and not only when the registration runs out, as a phone does that is switched off and on."""
+        await self._phone.tell(do="register")
+
     # --- what happened ---
 
     def forget(self) -> None:

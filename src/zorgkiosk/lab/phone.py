@@ -192,6 +192,8 @@ class Phone:
                 self.current().dialDtmf(digits)
             case {"do": "listen", "for_s": float() | int() as for_s}:
                 self.start_listening(for_s, time.monotonic())
+            case {"do": "register"}:
+                self.account.setRegistration(True)
             case {"do": "quit"}:
                 self.quit()
             case _:

@@ -1,6 +1,7 @@
 """What the units of a site tell each other through their stores' `state`: the keys, who writes them, their shapes.
 
 panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `overflow` OverflowSwitch
+              (and for itself alone `pending/<code>`, a tap that can still be undone, and `lost`)
 telephony.db  `triage` contract Triage, put again at least every 20 s (silent for 60 s is unknown) · `line` LineFact
 sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState
 
@@ -92,9 +93,19 @@ def read(kind: type[Fact], value: StateValue | None) -> Fact | None:
     return None if value is None else kind.model_validate(value.value)
 
 
+UNTELLABLE_AGE_S = 3650 * 86_400.0
+"""Age of a fact whose instant cannot be compared with now: older than any ladder, so it is shown as unknown."""
+
+
 def age_s(value: StateValue, clock: Clock) -> float:
-    """Seconds since the fact was put: by the boot's own clock when it is the same boot, else by the wall clock."""
+    """Seconds since the fact was put: by the boot's own clock when it is the same boot, else by the wall clock.
+
+    After a reboot the wall clock counts only if it was right then and is right now: with one that was never set, a
+    number of last week would look as fresh as one of this minute. It is UNTELLABLE_AGE_S old then.
+    """
     now = clock.said()
     if value.said.boot_id == now.boot_id:
         return max(0.0, (now.uptime_ms - value.said.uptime_ms) / 1000)
+    if not (value.said.clock_synced and now.clock_synced):
+        return UNTELLABLE_AGE_S
     return max(0.0, (now.at - value.said.at).total_seconds())

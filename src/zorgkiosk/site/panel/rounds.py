@@ -1,0 +1,55 @@
+"""What the panel does without a hand: reports what was tapped, forgets what the hub has, notices a lost caller."""
+
+from __future__ import annotations
+
+from zorgkiosk.contract.status import Ack
+from zorgkiosk.site import facts
+from zorgkiosk.site.facts import LineFact
+from zorgkiosk.site.panel.actions import Taps, is_ripe
+from zorgkiosk.site.panel.known import Known, Look, LostSeen, Moment
+from zorgkiosk.site.store import StoreError
+
+PRUNE_EVERY_S = 1.0
+RETRY_S = 2.0
+
+
+class Rounds:
+    """Called some times a second by one thread. A store that refuses is asked again after `RETRY_S`."""
+
+    def __init__(self, look: Look, taps: Taps) -> None:
+        self._look = look
+        self._taps = taps
+        self._pruned_up_to = 0
+        self._not_before_s = 0.0
+        self._prune_after_s = 0.0
+
+    def beat(self, uptime_s: float) -> None:
+        if uptime_s < self._not_before_s:
+            return
+        known = self._look.known()
+        try:
+            self._report(known)
+            self._note_lost(known)
+            if uptime_s >= self._prune_after_s:
+                self._prune(known)
+                self._prune_after_s = uptime_s + PRUNE_EVERY_S
+        except StoreError:  # Taps has told it to the log and to the screen
+            self._not_before_s = uptime_s + RETRY_S
+
+    def _report(self, known: Known) -> None:
+        pending = [value for key, value in known.panel.items() if key.startswith("pending/")]
+        now, undo_s = Moment(known.now), known.config.panel.undo_s
+        if pending and all(is_ripe(value, now, undo_s) for value in pending):
+            self._taps.report_ripe()
+
+    def _note_lost(self, known: Known) -> None:
+        line = facts.read(LineFact, known.telephony.get("line"))
+        seen = facts.read(LostSeen, known.panel.get("lost"))
+        if line is not None and (seen is None or seen.count != line.lost):
+            self._taps.note_lost(line.lost)
+
+    def _prune(self, known: Known) -> None:
+        ack = facts.read(Ack, known.acked)
+        if ack is not None and ack.up_to > self._pruned_up_to:
+            self._taps.prune(ack.epoch, ack.up_to)
+            self._pruned_up_to = ack.up_to

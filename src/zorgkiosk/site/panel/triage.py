@@ -1,0 +1,193 @@
+"""A HAP's own screen: the line, the desks, and who helps whom. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zorgkiosk.contract.events import Triage
+from zorgkiosk.site import facts
+from zorgkiosk.site.config import Desk
+from zorgkiosk.site.facts import CallFact, DeskFact, DeskPresence, LineFact, OverflowSwitch
+from zorgkiosk.site.panel import words
+from zorgkiosk.site.panel.known import Known, LostSeen
+
+DESKS_A_PAGE = 6
+TRIAGE_STALE_S = 25.0
+"""Telephony says `triage` at least every 20 s, far more often while callers wait."""
+
+LOST_ALARM_S = 600.0
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """The line in words. Without `known` telephony is silent, and every number is hidden."""
+
+    known: bool
+    waiting: str
+    longest: str
+    chance: str
+    pressure: str
+    pressure_shape: str
+    lost: str
+    lost_now: bool
+
+
+@dataclass(frozen=True)
+class DeskKey:
+    id: str
+    title: str
+    present: bool
+    state: str
+    shape: str
+    word: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """Sentences on who helps whom, why a call last went to a partner, and the two switches."""
+
+    helps: tuple[str, ...]
+    reason: str
+    giving: bool
+    accepting: bool
+
+
+@dataclass(frozen=True)
+class TriagePage:
+    gauges: Gauges
+    desks: tuple[DeskKey, ...]
+    overflow: Overflow
+    page: int
+    pages: int
+
+    @property
+    def next_page(self) -> int:
+        return self.page % self.pages + 1
+
+
+def triage_page(known: Known, page: int) -> TriagePage | None:
+    """Page `page` (from 1) of the desks; None when there is no such page.
+
+    With more pages one of the six places is the key to the next.
+    """
+    desks = known.config.desk
+    a_page = DESKS_A_PAGE if len(desks) <= DESKS_A_PAGE else DESKS_A_PAGE - 1
+    pages = math.ceil(len(desks) / a_page)
+    if not 1 <= page <= pages:
+        return None
+    triage, line = _heard(known)
+    states = {desk.id: desk for desk in line.desks} if line else {}
+    here = desks[(page - 1) * a_page : page * a_page]
+    return TriagePage(
+        gauges=_gauges(known, triage),
+        desks=tuple(_desk(known, desk, states.get(desk.id), heard=line is not None) for desk in here),
+        overflow=_overflow(known, triage, line),
+        page=page,
+        pages=pages,
+    )
+
+
+def _heard(known: Known) -> tuple[Triage | None, LineFact | None]:
+    """What telephony says now; nothing once it has been silent for `TRIAGE_STALE_S`."""
+    value = known.telephony.get("triage")
+    if value is None or value.said.boot_id != known.now.boot_id or known.age_s(value) > TRIAGE_STALE_S:
+        return None, None
+    return facts.read(Triage, value), facts.read(LineFact, known.telephony.get("line"))
+
+
+def _gauges(known: Known, triage: Triage | None) -> Gauges:
+    lost, lost_now = _lost(known)
+    if triage is None:
+        return Gauges(False, "?", "?", "?", "onbekend", "?", lost, lost_now)
+    since_s = known.age_s(known.telephony["triage"])  # the longest wait grows while nothing else is said
+    return Gauges(
+        known=True,
+        waiting=str(triage.waiting),
+        longest=words.waited(triage.longest_wait_s + since_s) if triage.waiting else "niemand",
+        chance=words.percent(triage.chance_2min),
+        pressure=triage.pressure,
+        pressure_shape=words.PRESSURE_SHAPES[triage.pressure],
+        lost=lost,
+        lost_now=lost_now,
+    )
+
+
+def _lost(known: Known) -> tuple[str, bool]:
+    value = known.panel.get("lost")
+    lost = facts.read(LostSeen, value)
+    if value is None or lost is None or lost.count == 0:
+        return "", False
+    times = words.many(lost.count, "oproep verloren", "oproepen verloren")
+    if not lost.rose:
+        return times, False
+    return f"{times}, laatst {words.when(value.said.at, known.now.at)}", known.age_s(value) < LOST_ALARM_S
+
+
+def _desk(known: Known, desk: Desk, fact: DeskFact | None, *, heard: bool) -> DeskKey:
+    """The switch is ours and shows at once; what the phone does is telephony's, and follows."""
+    presence = facts.read(DeskPresence, known.panel.get(f"desk/{desk.id}"))
+    present = presence is not None and presence.present
+    state, shape, word, since = "away", *words.DESKS["away"], ""
+    if not heard and present:
+        state, shape, word = "unknown", "?", "aangemeld, telefoon onbekend"
+    elif fact is not None and fact.state != "away" and (present or fact.state == "busy"):
+        state, (shape, word), since = fact.state, words.DESKS[fact.state], _since(known, fact)
+        word = word if present else "in gesprek, dan afwezig"
+    elif present:
+        state, shape, word = "joining", "◔", "meldt zich aan"
+    elif fact is not None and fact.state == "away":
+        since = _since(known, fact)
+    return DeskKey(desk.id, desk.title, present, state, shape, word, since)
+
+
+def _since(known: Known, fact: DeskFact) -> str:
+    line = known.telephony["line"]
+    if line.said.boot_id != known.now.boot_id:
+        return ""
+    since_s = (known.now.uptime_ms - fact.since_uptime_ms) / 1000
+    return "zojuist" if since_s < 60 else words.span(since_s)
+
+
+def _overflow(known: Known, triage: Triage | None, line: LineFact | None) -> Overflow:
+    titles = {partner.name: partner.title for partner in known.config.partner}
+    switch = facts.read(OverflowSwitch, known.panel.get("overflow")) or OverflowSwitch()
+    if triage is None:
+        helps: tuple[str, ...] = ("Onbekend: de telefonie is stil.",)
+    else:
+        helps = (
+            *(f"Wij krijgen hulp van {who}: {calls}" for who, calls in _counts(triage.helped_by, titles)),
+            *(f"Wij helpen {who}: {calls}" for who, calls in _counts(triage.helping, titles)),
+        ) or ("Niemand helpt nu.",)
+    return Overflow(helps, _reason(line, titles), switch.giving, switch.accepting)
+
+
+def _counts(partners: Mapping[str, int], titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [
+        (titles.get(name, name), words.many(count, "gesprek", "gesprekken"))
+        for name, count in sorted(partners.items())
+        if count
+    ]
+
+
+def _reason(line: LineFact | None, titles: Mapping[str, str]) -> str:
+    """Why the latest call in the line was offered to a partner."""
+    calls = [call for call in (line.calls if line else ()) if call.chance_home is not None and _partner(call, titles)]
+    if not calls:
+        return ""
+    last = max(calls, key=lambda call: call.arrived_uptime_ms)
+    there = (
+        ""
+        if last.chance_partner is None
+        else f", {titles[_partner(last, titles)]} {words.percent(last.chance_partner)}"
+    )
+    return f"Kans op 2 min: hier {words.percent(last.chance_home or 0.0)}{there}"
+
+
+def _partner(call: CallFact, titles: Mapping[str, str]) -> str:
+    for name in (call.talking_at, call.offered_to):
+        if name is not None and name in titles:
+            return name
+    return ""
