@@ -33,7 +33,7 @@ def parse(topic: str) -> Topic:
     parts = topic.split("/")
     if len(parts) != 5 or "/".join(parts[:2]) != ROOT or parts[4] not in get_args(Leaf):
         raise ContractError("topic", f"topic {topic[:80]!r} is not {ROOT}/REGION/SITE/LEAF")
-    if not all(len(part) <= 40 and re.match(CODE_PATTERN, part) for part in parts[2:4]):
+    if not all(len(part) <= 40 and re.fullmatch(CODE_PATTERN, part) for part in parts[2:4]):
         raise ContractError("topic", f"topic {topic[:80]!r} names no valid region and site")
     return Topic(region=parts[2], site=parts[3], leaf=cast(Leaf, parts[4]))
 

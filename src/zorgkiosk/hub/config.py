@@ -1,0 +1,117 @@
+"""hub.toml → `HubConfig`: one file for a region's hub, read by its `intake` and its `board`."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, IPvAnyAddress, field_validator, model_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from zorgkiosk.config_file import Section, load
+from zorgkiosk.contract.names import Code
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
+Kind = Literal["hap", "vvt"]
+
+_DRIVERS = ("sqlite", "postgresql+psycopg")
+
+
+class Hub(Section):
+    """Which region this is and where it is kept. `database` is an SQLAlchemy URL without a password."""
+
+    region: Code
+    title: Title | None = None
+    """The region's name on the board; without it the code is shown."""
+    database: str = "sqlite:////var/lib/zorgkiosk/hub.db"
+
+    @field_validator("database")
+    @classmethod
+    def _is_a_database(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError("is not a database URL: write sqlite:////PATH or postgresql+psycopg://…") from None
+        if url.drivername not in _DRIVERS:
+            raise ValueError(cls.not_one_of("database", url.drivername, _DRIVERS))
+        if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("names no file: write sqlite:////PATH")
+        if url.password is not None:
+            raise ValueError("holds a password: use peer authentication or ~/.pgpass of the hub's user")
+        return value
+
+
+class Broker(Section):
+    """The region's broker, and the certificate that lets the hub read every site and answer it."""
+
+    host: str
+    port: Port = 8883
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
+
+
+class Board(Section):
+    """The board's web server. Beyond loopback it belongs behind the region's own web proxy with TLS."""
+
+    address: IPvAnyAddress = IPv4Address("127.0.0.1")
+    port: Port = 8090
+
+
+class HubSite(Section):
+    """One site the hub listens to. `partners` are the sites whose state it is told when it connects."""
+
+    name: Code
+    title: Title
+    kind: Kind
+    partners: tuple[Code, ...] = ()
+    subregion: Title | None = None
+
+
+class HubConfig(Section):
+    """All of hub.toml. What a site that is not listed here says is set aside."""
+
+    hub: Hub
+    broker: Broker
+    board: Board = Board()
+    site: Annotated[tuple[HubSite, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [site.name for site in self.site]
+        problems = [
+            f"[[site]] name '{name}' stands twice: give each its own"
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
+        for site in self.site:
+            problems += [
+                f"[[site]] {site.name}: {self.not_one_of('partner', partner, names)}"
+                for partner in site.partners
+                if partner not in names
+            ]
+            if site.name in site.partners:
+                problems.append(f"[[site]] {site.name}: names itself as partner: remove it")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def named(self, name: str) -> HubSite | None:
+        """The site called `name`; None when it is not configured."""
+        return next((site for site in self.site if site.name == name), None)
+
+
+def load_hub(path: Path) -> HubConfig:
+    """The hub's config; a relative SQLite file is relative to `path`. Raises ConfigError with every problem."""
+    config = load(HubConfig, path)
+    url = _beside(make_url(config.hub.database), path)
+    hub = config.hub.model_copy(update={"database": url.render_as_string(hide_password=False)})
+    return config.model_copy(update={"hub": hub})
+
+
+def _beside(url: URL, path: Path) -> URL:
+    if url.drivername != "sqlite":
+        return url
+    return url.set(database=str(path.resolve().parent / str(url.database)))

@@ -1,0 +1,80 @@
+"""The unit `sync`: this site's stores to the region's hub, and back what hub and partners say."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from zorgkiosk.contract.status import Ack, Online, encode_status
+from zorgkiosk.contract.topics import Topic
+from zorgkiosk.site.clock import Clock, SystemClock
+from zorgkiosk.site.config import SiteConfig, load_site
+from zorgkiosk.site.facts import LinkFact, read
+from zorgkiosk.site.store import StateValue, Store, StoreView
+from zorgkiosk.site.sync.announcer import Announcer
+from zorgkiosk.site.sync.connection import Connection
+from zorgkiosk.site.sync.health import Health
+from zorgkiosk.site.sync.inbox import Inbox
+from zorgkiosk.site.sync.link import Link
+from zorgkiosk.site.sync.partners import Partners, known
+from zorgkiosk.site.sync.relay import Outlet, Relay, Sender
+from zorgkiosk.site.sync.session import Session
+from zorgkiosk.site.sync.uplink import MqttUplink
+
+STREAM = "sync"
+
+
+def run(config_path: Path) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError, and StoreError when sync.db cannot be used."""
+    config = load_site(config_path)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    clock = SystemClock.of_this_boot()
+    store = Store.open(config.sync_db, STREAM, clock)
+    session = compose(config, store, clock)
+    try:
+        while not stopping.is_set():
+            session.step()
+    finally:
+        session.close()
+        store.close()
+
+
+def compose(config: SiteConfig, store: Store, clock: Clock) -> Session:
+    """The session of one site; `store` is sync.db, open."""
+    jitter = random.SystemRandom().random
+    site, facts = config.site, store.view().state()
+    names = [partner.name for partner in config.partner]
+    will = encode_status(Online(site=site.name, online=False))
+    health = Health(store)
+    return Session(
+        connection=Connection(
+            uplink=MqttUplink(config.hub, site.name, str(Topic(site.region, site.name, "online")), will),
+            config=config,
+            jitter=jitter,
+        ),
+        relay=Relay(_outlets(config, facts), jitter),
+        announcer=Announcer(config, StoreView(config.panel_db), StoreView(config.telephony_db), clock),
+        inbox=Inbox(
+            config=config,
+            store=store,
+            partners=Partners(store, names, clock, known(facts, names, clock.said().boot_id)),
+            health=health,
+        ),
+        link=Link(store, health, read(LinkFact, facts.get("link"))),
+        clock=clock,
+    )
+
+
+def _outlets(config: SiteConfig, facts: Mapping[str, StateValue]) -> dict[str, Outlet]:
+    """Calls first: their history is what a coordinator waits for."""
+    sender = Sender(config.site.region, config.site.name)
+    files = {"telephony": config.telephony_db, "panel": config.panel_db, STREAM: config.sync_db}
+    return {
+        stream: Outlet(stream, StoreView(path), sender, read(Ack, facts.get(f"acked/{stream}")))
+        for stream, path in files.items()
+    }
