@@ -54,7 +54,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Attached:
-    """First message on every connection: who the worker is and what it holds, so that a new line can be rebuilt."""
+    """First message on every connection: who the worker is and what it holds, so that a new line can be rebuilt.
+
+    `call` is one the line took on before. A caller no line decided about yet follows as `CallOffered`, and finished
+    calls that no line has read follow as `CallFinished`.
+    """
 
     worker: int
     pid: int
@@ -64,13 +68,18 @@ class Attached:
 
 @dataclass(frozen=True)
 class CallOffered:
-    """An INVITE came in. Nothing but 100 was said to it yet; the line answers with `Hold` or `Refuse`."""
+    """An INVITE came in. Nothing but 100 was said to it yet; the line answers with `Hold`, `RingLeg` or `Refuse`.
+
+    A line that says nothing for 3 s hangs: the worker refuses the caller with 503, so that the PBX takes over.
+    """
 
     call: Call
 
 
 @dataclass(frozen=True)
 class LegRinging:
+    """The far end said so, with 180 or another provisional answer: a partner's waiting line says 183. Told once."""
+
     leg: str
 
 
@@ -83,7 +92,12 @@ class LegAnswered:
 
 @dataclass(frozen=True)
 class LegEnded:
-    """The leg is over without having been bridged. `code` is the SIP status (RFC 3261 §21), 487 when withdrawn."""
+    """The leg is over without having been bridged. `code` is the SIP status (RFC 3261 §21).
+
+    487 when withdrawn: the CANCEL is on its way then, the phone may ring a moment longer. 408: the destination is
+    dead, no answer at all came within 4 s. Also for a `RingLeg` that cannot be done: 481 there is no caller, 487 the
+    caller is being helped, 503 three legs are under way already, or the address is of no use.
+    """
 
     leg: str
     code: int
@@ -92,7 +106,7 @@ class LegEnded:
 
 @dataclass(frozen=True)
 class UrgentPressed:
-    """The caller pressed 1 (RFC 4733 event 1) while waiting."""
+    """The caller pressed 1 (RFC 4733 event 1) while waiting. Told once; `Call.urgent` is true from then on."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,10 @@ class CallFinished:
     """The caller's side is gone and so are all legs; the worker is idle again. Kept until a line has taken it.
 
     `waited_s` is until the pick-up, or until the end when nobody picked up; it includes `waited_before_s`.
+    `outcome`: `answered`, someone picked up; `abandoned`, the caller left before; `refused`, by the line, or because
+    there was no line, no SRTP, no offer that can be answered; `lost`, the audio of a conversation stopped for 10 s
+    (`answered_by` is set), or a waiting caller had no line for 60 s. A line that reads it twice, or after the next
+    caller's `CallOffered`, tells them apart by `sip_call_id`.
     """
 
     sip_call_id: str
@@ -117,7 +135,10 @@ class CallFinished:
 
 @dataclass(frozen=True)
 class Hold:
-    """Keep the caller: 183 with early media, the WAV file `announcement` repeated every `repeat_s`."""
+    """Keep the caller: 183 with early media, the WAV file `announcement` repeated every `repeat_s`.
+
+    The file is mono, 16 bits, 8 kHz. Said again, it starts the (other) announcement at once and changes nothing else.
+    """
 
     announcement: str
     repeat_s: float = 20.0
@@ -130,7 +151,7 @@ class AnswerCaller:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Final answer to a caller that was not answered yet."""
+    """Final answer to a caller that was not answered yet; an answered one gets BYE, a bridged one stays."""
 
     code: int
     reason: str
@@ -139,7 +160,10 @@ class Refuse:
 
 @dataclass(frozen=True)
 class RingLeg:
-    """Call `uri` (through the front) as leg `leg`. `partner` legs demand SRTP. `headers` go on the INVITE."""
+    """Call `uri` (through the front) as leg `leg`. `partner` legs demand SRTP. `headers` go on the INVITE.
+
+    Three legs at a time. A name is free again after its `LegEnded`.
+    """
 
     leg: str
     uri: str
@@ -149,12 +173,14 @@ class RingLeg:
 
 @dataclass(frozen=True)
 class WithdrawLeg:
+    """Stop calling this leg. `LegEnded` with 487 follows; nothing happens when it was bridged meanwhile."""
+
     leg: str
 
 
 @dataclass(frozen=True)
 class HangUp:
-    """End the caller's side and every leg."""
+    """End the caller's side and every leg. An unanswered caller gets 503, and the PBX takes over."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""The uplink with its pauses: when to try again, and what is wrong now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from zorgkiosk.contract.status import Online, encode_status
+from zorgkiosk.contract.topics import Topic
+from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.sync import backoff, link
+from zorgkiosk.site.sync.uplink import Answered, Happening, Uplink
+
+POLL_S = 0.02
+"""How long a commit of another unit may stay unnoticed."""
+STEADY_S = 10.0
+"""A connection that held for so long was a good one: the next pause is short again."""
+RECONNECT_FIRST_S = 1.0
+
+
+class Connection:
+    """Publishes below the site's own name. `problem`: a Dutch sentence, None while all works or nothing was tried."""
+
+    def __init__(self, uplink: Uplink, config: SiteConfig, jitter: Callable[[], float]) -> None:
+        self._uplink = uplink
+        self._site = config.site
+        self._most_s = config.hub.reconnect_max_s
+        self._jitter = jitter
+        self._trying = False
+        self._attempts = 0
+        self._retry_at_s = 0.0
+        self._opened_at_s = 0.0
+        self._refused: set[str] = set()
+        self.is_open = False
+        self.proven = False
+        self.problem: str | None = None
+
+    def poll(self, now_s: float) -> list[Happening]:
+        if not self._trying and now_s >= self._retry_at_s:
+            self._trying = True
+            self._uplink.open()
+        return self._uplink.poll(POLL_S)
+
+    def opened(self, topics: list[str], now_s: float) -> None:
+        self.is_open, self.proven, self.problem, self._opened_at_s = True, False, None, now_s
+        self._refused.clear()
+        self._uplink.subscribe(topics)
+        self.publish("online", encode_status(Online(site=self._site.name, online=True)))
+
+    def closed(self, problem: str, now_s: float) -> None:
+        steady = self.is_open and now_s - self._opened_at_s >= STEADY_S
+        self._attempts = 1 if steady else self._attempts + 1
+        pause_s = backoff.wait_s(self._attempts, self._jitter(), first_s=RECONNECT_FIRST_S, most_s=self._most_s)
+        self.is_open, self._trying, self.problem = False, False, problem
+        self._retry_at_s = now_s + pause_s
+
+    def answered(self, answer: Answered) -> bool:
+        """Whether the broker takes our messages; one kind that it refuses is enough for no."""
+        (self._refused.discard if answer.accepted else self._refused.add)(answer.topic)
+        self.problem = link.REFUSED if self._refused else None
+        self.proven = True
+        return not self._refused
+
+    def publish(self, leaf: Literal["events", "state", "online"], payload: bytes) -> None:
+        self._uplink.publish(str(Topic(self._site.region, self._site.name, leaf)), payload)
+
+    def close(self) -> None:
+        if self.is_open:
+            self.publish("online", encode_status(Online(site=self._site.name, online=False)))
+        self._uplink.close()

@@ -1,0 +1,117 @@
+"""Config errors as a technician meets them: all at once, each with the file, the key and what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from zorgkiosk.config_file import ConfigError, Section, load
+
+
+class Inner(Section):
+    port: int = Field(default=1, ge=1, le=65535)
+    ca_file: Path = Path("ca.pem")
+
+
+class Vault(Section):
+    password: str = Field(default="", max_length=12)
+
+
+class Outer(Section):
+    name: str
+    inner: Inner = Inner()
+    item: tuple[Inner, ...] = ()
+    data_dir: Path = Path("/var/lib")
+    secrets: Vault = Vault()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "site.toml"
+
+
+def problems(file: Path, text: str, secrets: Path | None = None) -> tuple[str, ...]:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(Outer, file, secrets=secrets)
+    return refused.value.problems
+
+
+def test_a_good_file_with_paths_relative_to_itself(file: Path) -> None:
+    file.write_text('name = "x"\ndata_dir = "data"\n[inner]\nca_file = "/etc/ca.pem"\n[[item]]\nport = 2\n')
+    config = load(Outer, file)
+    assert config.data_dir == file.parent / "data"
+    assert config.inner.ca_file == Path("/etc/ca.pem") and config.item[0].port == 2
+
+
+def test_every_problem_is_told_at_once_with_file_and_key(file: Path) -> None:
+    told = problems(file, '[inner]\nport = 0\nprot = 1\n[[item]]\nport = "x"\n[[item]]\nca_fil = "y"\n')
+    assert len(told) == 5 and all(sentence.startswith(f"{file}: ") for sentence in told)
+    assert f"{file}: name: is missing: add it" in told
+    assert f"{file}: inner.prot: is not a key of this section, did you mean 'port'?" in told
+    assert any(sentence.startswith(f"{file}: inner.port: input should be greater") for sentence in told)
+    assert any(sentence.startswith(f"{file}: item[0].port: input should be a valid integer") for sentence in told)
+
+
+def test_a_key_in_a_list_of_sections_gets_its_own_section_s_suggestion(file: Path) -> None:
+    (told,) = problems(file, 'name = "x"\n[[item]]\nca_fil = "y"\n')
+    assert told == f"{file}: item[0].ca_fil: is not a key of this section, did you mean 'ca_file'?"
+
+
+def test_an_unlikely_key_is_answered_with_the_known_ones(file: Path) -> None:
+    (told,) = problems(file, 'name = "x"\n[inner]\nzzzz = 1\n')
+    assert told.endswith("known here: ca_file, port")
+
+
+@pytest.mark.parametrize("text", ["name = ", 'name = "x"\nname = "y"', "[inner"])
+def test_what_is_not_toml_is_said(file: Path, text: str) -> None:
+    (told,) = problems(file, text)
+    assert told.startswith(f"{file}: is not TOML: ")
+
+
+def test_a_file_that_is_not_there_or_no_text_is_said(file: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(Outer, file)
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load(Outer, file)
+
+
+def test_secrets_come_from_their_own_file(file: Path) -> None:
+    secrets = file.with_name("secrets.toml")
+    secrets.write_text('password = "geheim"\n')
+    secrets.chmod(0o640)
+    file.write_text('name = "x"\n')
+    assert load(Outer, file, secrets=secrets).secrets.password == "geheim"
+    assert load(Outer, file, secrets=file.with_name("absent.toml")).secrets.password == ""
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o606, 0o601])
+def test_secrets_that_everybody_can_reach_are_refused(file: Path, mode: int) -> None:
+    secrets = file.with_name("secrets.toml")
+    secrets.write_text('password = "geheim"\n')
+    secrets.chmod(mode)
+    (told,) = problems(file, 'name = "x"\n', secrets)
+    assert told == f"{secrets}: everybody can read it: chmod 600 (or 640) {secrets}"
+
+
+def test_secrets_in_the_open_file_are_refused_and_not_repeated(file: Path) -> None:
+    (told,) = problems(file, 'name = "x"\n[secrets]\npassword = "geheim"\n', file.with_name("secrets.toml"))
+    assert "secrets do not stand in this file" in told and "geheim" not in told
+
+
+def test_a_wrong_secret_names_its_file_and_is_not_repeated(file: Path) -> None:
+    secrets = file.with_name("secrets.toml")
+    secrets.write_text('password = "veel-te-lang-geheim"\n')
+    secrets.chmod(0o600)
+    (told,) = problems(file, 'name = "x"\n', secrets)
+    assert told.startswith(f"{secrets}: secrets.password: ") and "geheim" not in told
+
+
+def test_an_unknown_choice_is_answered_with_the_nearest_or_all() -> None:
+    assert Section.not_one_of("code", "elv-lag", ["elv-laag", "grz"]) == (
+        "code 'elv-lag' is not known, did you mean 'elv-laag'?"
+    )
+    assert Section.not_one_of("code", "bed", ["elv-laag", "grz"]) == "code 'bed' is not known, one of: elv-laag, grz"
