@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 
 from zorgkiosk.lab import evidence
 from zorgkiosk.lab.daemon import until
+from zorgkiosk.lab.evidence import files_with
 from zorgkiosk.lab.handset import Handset
-from zorgkiosk.lab.people import Meeting, People, dial
+from zorgkiosk.lab.people import NUMBER_PREFIX, Meeting, People, dial
 from zorgkiosk.lab.region import Region, Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -211,3 +213,16 @@ def test_what_is_no_call_of_ours_reaches_nobody(stage: Stage) -> None:
         assert (call.origin, call.hops, call.waited_before_s) == ("trunk", 0, 0)
 
     stage.play(scene)
+
+
+def test_no_log_and_no_table_holds_a_number_a_password_or_a_key(stage: Stage) -> None:
+    """Last: after all of the above, in every file but those that are made to hold the secret."""
+    passwords = [
+        password
+        for site in (stage.noord, stage.zuid)
+        for password in tomllib.loads(site.file.with_name("secrets.toml").read_text())["phones"].values()
+    ]
+    for secret in (NUMBER_PREFIX, *passwords, "PRIVATE KEY"):
+        found, read = files_with([stage.region.directory], secret)
+        leaks = [file for file in found if file.name != "secrets.toml" and file.suffix not in (".key", ".pem")]
+        assert leaks == [] and read > 30

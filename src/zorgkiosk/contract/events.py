@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import re
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,0 +1,92 @@
+"""Start one call worker: `python -m zorgkiosk.site.telephony.worker --number 3 --sip-port 5103 ...`."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from zorgkiosk.site.telephony.worker.call import Identity, OneCall
+from zorgkiosk.site.telephony.worker.link import Link
+from zorgkiosk.site.telephony.worker.loop import Loop
+from zorgkiosk.site.telephony.worker.settings import Settings
+from zorgkiosk.site.telephony.worker.watch import SilenceWatch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 after `Retire`; 69 without pjsua2 or when its port is taken; 75 when this worker runs already."""
+    options = _options(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"worker {options.number}: %(message)s")
+    log = logging.getLogger(__name__)
+    lock = _lock(options.lock)
+    if lock is None:
+        log.error("another process is worker %d already (%s)", options.number, options.lock)
+        return os.EX_TEMPFAIL
+    try:
+        from zorgkiosk.site.telephony.worker.sip import Phone
+    except ModuleNotFoundError as error:
+        if error.name != "pjsua2":
+            raise
+        log.error("pjsua2 is not installed, so this machine can take no calls: pip install 'zorgkiosk[telephony]'")
+        return os.EX_UNAVAILABLE
+    sys.excepthook = _die
+    settings = _settings(options)
+    phone = Phone(settings)
+    try:
+        phone.start()
+    except OSError as error:
+        log.error("%s", error)
+        os._exit(os.EX_UNAVAILABLE)  # the half-started library aborts in its destructors
+    identity = Identity(settings.number, os.getpid(), settings.sip_uri)
+    loop = Loop(phone, OneCall(identity, time.monotonic()), Link(options.line), SilenceWatch())
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: loop.shut_down())
+    loop.run()
+    phone.close()
+    log.info("retired")
+    logging.shutdown()
+    os._exit(0)  # a Call object alive after libDestroy aborts at interpreter exit
+
+
+def _die(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An error nobody foresaw ends the process, also one in a callback, which the binding would print and forget."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(os.EX_SOFTWARE)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="zorgkiosk worker", description="Holds one caller for the line.")
+    parser.add_argument("--number", type=int, required=True, help="which worker this is")
+    parser.add_argument("--sip-port", type=int, required=True, help="UDP port on 127.0.0.1")
+    parser.add_argument("--front", required=True, metavar="HOST:PORT", help="inner listener of the front")
+    parser.add_argument("--media-address", required=True, help="address of this machine that audio comes to")
+    parser.add_argument("--rtp-port", type=int, required=True, help="first of 20 UDP ports for audio")
+    parser.add_argument("--line", type=Path, required=True, help="socket of the line")
+    parser.add_argument("--lock", type=Path, required=True, help="file this process keeps locked while it lives")
+    return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(options.number, options.sip_port, options.front, options.media_address, options.rtp_port)
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+if __name__ == "__main__":
+    sys.exit(main())

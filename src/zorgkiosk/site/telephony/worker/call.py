@@ -1,0 +1,295 @@
+"""The state of the one call a worker holds: facts and commands in, acts out. Pure: no clock, no socket, no pjsua2.
+
+    idle ─Arrived─► offered ─Hold─► waiting ─first leg picked up─► bridged ─► ending ─all dialogs gone─► idle
+
+Every `now_s` is CLOCK_MONOTONIC in seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from zorgkiosk.site.telephony.messages import (
+    TRUNK,
+    AnswerCaller,
+    Attached,
+    Call,
+    CallFinished,
+    CallOffered,
+    Command,
+    HangUp,
+    Hold,
+    LegAnswered,
+    LegEnded,
+    LegRinging,
+    Outcome,
+    Refuse,
+    Retire,
+    RingLeg,
+    UrgentPressed,
+    WithdrawLeg,
+)
+from zorgkiosk.site.telephony.worker.held import Held, LegNow
+from zorgkiosk.site.telephony.worker.signals import (
+    Accept,
+    Act,
+    Announce,
+    Arrived,
+    Connect,
+    Dial,
+    Dialled,
+    Digit,
+    End,
+    Fact,
+    Gone,
+    PickedUp,
+    Reject,
+    Ringing,
+    SendDigit,
+    Silent,
+    Stop,
+    Tell,
+    TurnedAway,
+)
+
+NO_LINE_REFUSE_S = 0.5
+"""A new caller waits this long for a line to attach; then the PBX takes its own route."""
+UNDECIDED_REFUSE_S = 3.0
+"""An attached line that says nothing about a new caller for this long hangs."""
+NO_LINE_END_S = 60.0
+"""Nobody will ever ring for a waiting caller whose line stays away this long."""
+MOST_LEGS = 3
+"""A process of the pjsua2 wheel has four dialogs; one is the caller's."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the worker is, as `Attached` says it."""
+
+    worker: int
+    pid: int
+    sip_uri: str
+
+
+class OneCall:
+    """Decides what one fact or command means for the caller and the legs."""
+
+    def __init__(self, identity: Identity, started_s: float) -> None:
+        self._identity = identity
+        self._held: Held | None = None
+        self._attached = False
+        self._line_changed_s = started_s
+        self._retiring = False
+
+    @property
+    def idle(self) -> bool:
+        return self._held is None
+
+    def line_attached(self, now_s: float) -> list[Act]:
+        """What a new line is told first. A caller nothing was decided about is offered again."""
+        self._attached, self._line_changed_s = True, now_s
+        held = self._held
+        known = held is not None and (held.decided or held.ending)
+        who = self._identity
+        acts: list[Act] = [
+            Tell(Attached(who.worker, who.pid, who.sip_uri, held.snapshot() if held and known else None))
+        ]
+        if held and not known:
+            acts.append(Tell(CallOffered(held.call)))
+        return acts
+
+    def line_lost(self, now_s: float) -> None:
+        self._attached, self._line_changed_s = False, now_s
+
+    def fact(self, fact: Fact, now_s: float) -> list[Act]:
+        """What to do about something that happened on the telephone network."""
+        match fact:
+            case Arrived():
+                return list(self._arrived(fact, now_s))
+            case TurnedAway():
+                return list(self._turned_away(fact))
+            case Gone():
+                return list(self._gone(fact, now_s))
+            case PickedUp(party):
+                return list(self._picked_up(party, now_s))
+            case Digit(party, digit):
+                return list(self._digit(party, digit))
+            case Silent(party):
+                return list(self._silent(party, now_s))
+            case Dialled(party, sip_call_id):
+                if leg := self._leg(party):
+                    leg.sip_call_id = sip_call_id
+            case Ringing(party):
+                if (leg := self._leg(party)) and leg.state == "calling" and not leg.leaving:
+                    leg.state = "ringing"
+                    return [Tell(LegRinging(party))]
+        return []
+
+    def command(self, command: Command, now_s: float) -> list[Act]:
+        """What to do about an order of the line. An order that comes too late does nothing."""
+        match command, self._held:
+            case Retire(), held:
+                self._retiring = True
+                return [] if held else [Stop()]
+            case RingLeg(), held:
+                return list(self._ring(command, held))
+            case _, None:
+                log.info("%s came for no caller", type(command).__name__)
+                return []
+            case _, held if held.ending or held.gone:
+                return []
+            case Hold(wav, repeat_s), held if not held.bridged:
+                held.decided = True
+                return [Announce(held.party, wav, repeat_s)]
+            case AnswerCaller(), held:
+                return list(self._accept(held))
+            case Refuse(), held if not held.bridged:
+                return list(self._refuse(held, command, now_s))
+            case WithdrawLeg(name), held if name in held.legs and name != held.bridged:
+                return list(self._leave(held, name))
+            case HangUp(), held:
+                return list(self._end(held, None if held.bridged else "refused", now_s))
+        return []
+
+    def tick(self, now_s: float) -> list[Act]:
+        """Fail open: nobody waits for a line that is not there. Call it ten times a second or so."""
+        held = self._held
+        if held is None or held.bridged or held.ending:
+            return []
+        unheard_s = now_s - max(held.call.arrived_s, self._line_changed_s)
+        if not held.decided and unheard_s >= (UNDECIDED_REFUSE_S if self._attached else NO_LINE_REFUSE_S):
+            log.warning("the line says nothing about a new caller; the PBX takes its own route")
+            return list(self._refuse(held, Refuse(503, "No line"), now_s))
+        if not self._attached and unheard_s >= NO_LINE_END_S:
+            log.warning("no line for %d s; the waiting caller is let go", NO_LINE_END_S)
+            return list(self._end(held, "lost", now_s))
+        return []
+
+    # --- facts ---
+
+    def _leg(self, party: str) -> LegNow | None:
+        return self._held.legs.get(party) if self._held else None
+
+    def _arrived(self, fact: Arrived, now_s: float) -> Iterator[Act]:
+        if self._held or self._retiring:
+            log.info("a second INVITE came; busy")
+            yield Reject(fact.party, 486, "Busy Here")
+            return
+        call = Call(fact.sip_call_id, fact.origin, fact.hops, fact.urgent, now_s, fact.waited_s)
+        self._held = held = Held(fact.party, call)
+        log.info("caller from %s arrived, hops %d, urgent %s", fact.origin, fact.hops, fact.urgent)
+        if fact.origin != TRUNK and not fact.protected:
+            log.warning("partner %s offers audio without SRTP; refused", fact.origin)
+            yield from self._refuse(held, Refuse(488, "SRTP required"), now_s)
+        else:
+            yield Tell(CallOffered(call))
+
+    def _turned_away(self, fact: TurnedAway) -> Iterator[Act]:
+        """The line has to know, or the front would think this worker busy."""
+        if self._held is None:
+            waited_s = fact.waited_s
+            yield Tell(
+                CallFinished(fact.sip_call_id, fact.origin, fact.hops, fact.urgent, waited_s, 0.0, None, "refused")
+            )
+
+    def _picked_up(self, party: str, now_s: float) -> Iterator[Act]:
+        held, leg = self._held, self._leg(party)
+        if held is None or leg is None or party == held.bridged:
+            return
+        if held.bridged or held.ending or held.gone or leg.leaving:
+            yield from self._leave(held, party)  # too late: someone else was first, or nobody is left to talk to
+            return
+        leg.state, held.bridged, held.picked_up_s = "answered", party, now_s
+        log.info("%s picked up", party)
+        yield from self._accept(held)
+        yield Connect(held.party, party)
+        yield Tell(LegAnswered(party))
+        for name in held.legs:
+            if name != party:
+                yield from self._leave(held, name)
+
+    def _digit(self, party: str, digit: str) -> Iterator[Act]:
+        held = self._held
+        if held is None:
+            return
+        if held.bridged is not None and party in (held.party, held.bridged):
+            yield SendDigit(held.bridged if party == held.party else held.party, digit)
+        elif party == held.party and digit == "1" and not held.call.urgent:
+            held.call = replace(held.call, urgent=True)
+            yield Tell(UrgentPressed())
+
+    def _silent(self, party: str, now_s: float) -> Iterator[Act]:
+        held = self._held
+        if held and held.bridged and not held.ending:
+            log.warning("no audio from %s any more; call ended", "the caller" if party == held.party else party)
+            yield from self._end(held, "lost", now_s)
+
+    def _gone(self, fact: Gone, now_s: float) -> Iterator[Act]:
+        held = self._held
+        if held is None:
+            return
+        if fact.party == held.party:
+            held.gone = True
+            yield from self._end(held, held.outcome, now_s)
+        elif leg := held.legs.pop(fact.party, None):
+            if fact.party == held.bridged:
+                yield from self._end(held, held.outcome, now_s)
+            else:
+                left = LegEnded(fact.party, 487, "withdrawn")
+                yield Tell(left if leg.leaving else LegEnded(fact.party, fact.code, fact.reason))
+        if held.gone and not held.legs:
+            self._held = None
+            finished = held.finished(now_s)
+            log.info("call finished, %s, waited %.1f s", finished.outcome, finished.waited_s)
+            yield Tell(finished)
+            if self._retiring:
+                yield Stop()
+
+    # --- orders ---
+
+    def _ring(self, order: RingLeg, held: Held | None) -> Iterator[Act]:
+        if held is None or held.ending or held.gone:
+            yield Tell(LegEnded(order.leg, 481, "no caller"))
+        elif order.leg in held.legs or order.leg == held.party:
+            log.warning("%s is not over yet and cannot be called again", order.leg)
+        elif held.bridged:
+            yield Tell(LegEnded(order.leg, 487, "the caller is being helped"))
+        elif len(held.legs) >= MOST_LEGS:
+            yield Tell(LegEnded(order.leg, 503, f"{MOST_LEGS} legs already"))
+        else:
+            held.decided = True
+            held.legs[order.leg] = LegNow()
+            yield Dial(order.leg, held.party, order.uri, order.partner, order.headers)
+
+    def _accept(self, held: Held) -> Iterator[Act]:
+        held.decided = True
+        if not held.answered and not held.gone:
+            held.answered = True
+            yield Accept(held.party)
+
+    def _refuse(self, held: Held, order: Refuse, now_s: float) -> Iterator[Act]:
+        if not held.answered:
+            held.ending = True
+            held.outcome, held.ended_s = "refused", now_s
+            yield Reject(held.party, order.code, order.reason, order.retry_after_s)
+        yield from self._end(held, "refused", now_s)
+
+    def _leave(self, held: Held, name: str) -> Iterator[Act]:
+        held.legs[name].leaving = True
+        yield End(name)
+
+    def _end(self, held: Held, outcome: Outcome | None, now_s: float) -> Iterator[Act]:
+        """The caller's side is over, or is ended now; so are all legs, at once."""
+        held.outcome = outcome
+        if held.ended_s is None:
+            held.ended_s = now_s
+        if not held.ending and not held.gone:
+            yield End(held.party)
+        held.ending = True
+        for name, leg in held.legs.items():
+            if not leg.leaving:
+                yield from self._leave(held, name)

@@ -1,0 +1,82 @@
+"""What the front wrote on an INVITE about the caller, and whether the offer is SRTP. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from zorgkiosk.site.telephony.messages import TRUNK
+
+ORIGIN = "X-Zorgkiosk-Origin"
+"""`trunk` or the partner's site name. Set by the front, from the source of the INVITE."""
+WAITED = "X-Zorgkiosk-Waited"
+"""Seconds waited at earlier centres, a decimal number."""
+HOPS = "X-Zorgkiosk-Hops"
+"""How many centres passed the call on, a whole number."""
+URGENT = "X-Zorgkiosk-Urgent"
+"""`1`: the caller pressed 1 for spoed at an earlier centre."""
+
+LONGEST_WAIT_S = 4 * 3600.0
+MOST_HOPS = 10
+_SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_AUDIO = re.compile(r"^m=audio\s+\d+(?:/\d+)?\s+(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What is known of a caller before anything is said. `protected`: audio with this caller will be SRTP."""
+
+    sip_call_id: str
+    origin: str
+    hops: int
+    urgent: bool
+    waited_s: float
+    protected: bool
+
+
+def introduction(invite: str) -> Introduction:
+    """Read the text of an INVITE. What is missing or unreadable gets a safe value.
+
+    Without an origin the call counts as the own trunk's. A partner's call without readable hops counts as passed on
+    once, so that it is not sent around for ever.
+    """
+    head, _, body = invite.replace("\r\n", "\n").partition("\n\n")
+    fields = _fields(head)
+    given = fields.get(ORIGIN.lower(), "").lower()
+    origin = given if _SITE.fullmatch(given) else TRUNK
+    return Introduction(
+        sip_call_id=fields.get("call-id") or fields.get("i", ""),
+        origin=origin,
+        hops=_hops(fields.get(HOPS.lower(), ""), 0 if origin == TRUNK else 1),
+        urgent=fields.get(URGENT.lower(), "") == "1",
+        waited_s=_seconds(fields.get(WAITED.lower(), "")),
+        protected=_protected(body, origin),
+    )
+
+
+def _fields(head: str) -> dict[str, str]:
+    """First value of each header, names in lower case; continuation lines joined (RFC 3261 §7.3.1)."""
+    fields: dict[str, str] = {}
+    for line in re.sub(r"\n[ \t]+", " ", head).split("\n")[1:]:
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip().lower(), value.strip())
+    return fields
+
+
+def _hops(text: str, default: int) -> int:
+    return min(int(text), MOST_HOPS) if re.fullmatch(r"[0-9]{1,4}", text) else default
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else 0.0
+
+
+def _protected(offer: str, origin: str) -> bool:
+    """Every audio line offered is SRTP (RFC 4568 §3.1.1). Without an offer it is up to us: a partner gets SRTP."""
+    profiles = _AUDIO.findall(offer)
+    return all(profile.startswith("RTP/SAVP") for profile in profiles) if profiles else origin != TRUNK

@@ -1,0 +1,355 @@
+"""The state of the one call: what each fact and order means, without a phone in sight."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zorgkiosk.site.telephony.messages import (
+    AnswerCaller,
+    Attached,
+    Call,
+    CallFinished,
+    CallOffered,
+    Command,
+    HangUp,
+    Hold,
+    Leg,
+    LegAnswered,
+    LegEnded,
+    LegRinging,
+    Refuse,
+    Retire,
+    RingLeg,
+    UrgentPressed,
+    WithdrawLeg,
+)
+from zorgkiosk.site.telephony.worker.call import (
+    MOST_LEGS,
+    NO_LINE_END_S,
+    NO_LINE_REFUSE_S,
+    UNDECIDED_REFUSE_S,
+    Identity,
+    OneCall,
+)
+from zorgkiosk.site.telephony.worker.signals import (
+    Accept,
+    Act,
+    Announce,
+    Arrived,
+    Connect,
+    Dial,
+    Dialled,
+    Digit,
+    End,
+    Fact,
+    Gone,
+    PickedUp,
+    Reject,
+    Ringing,
+    SendDigit,
+    Silent,
+    Stop,
+    Tell,
+    TurnedAway,
+)
+
+CALLER, ONE, TWO = "caller/1", "desk/1", "partner/hap-b"
+ARRIVED = Arrived(CALLER, "id-1", "trunk", 0, False, 30.0, False)
+HOLD = Hold("wait.wav", 15.0)
+
+
+def ring(leg: str) -> RingLeg:
+    return RingLeg(leg, f"sip:{leg}@desk", leg.startswith("partner"), {"X-Zorgkiosk-Hops": "1"})
+
+
+def idle(*, attached: bool = True) -> OneCall:
+    call = OneCall(Identity(3, 77, "sip:127.0.0.1:5103"), 0.0)
+    if attached:
+        call.line_attached(0.0)
+    return call
+
+
+def waiting(*legs: str) -> OneCall:
+    """A caller of second 100 on hold, with these legs rung."""
+    call = idle()
+    call.fact(ARRIVED, 100.0)
+    call.command(HOLD, 100.0)
+    for leg in legs:
+        call.command(ring(leg), 101.0)
+    return call
+
+
+def talking() -> OneCall:
+    call = waiting(ONE)
+    call.fact(PickedUp(ONE), 110.0)
+    return call
+
+
+def told(acts: list[Act]) -> list[object]:
+    return [act.event for act in acts if isinstance(act, Tell)]
+
+
+def done(acts: list[Act]) -> list[Act]:
+    return [act for act in acts if not isinstance(act, Tell)]
+
+
+def test_a_caller_is_offered_and_held() -> None:
+    call = idle()
+    offer = Call("id-1", "trunk", 0, False, 100.0, 30.0)
+    assert call.fact(ARRIVED, 100.0) == [Tell(CallOffered(offer))]
+    assert call.command(HOLD, 100.1) == [Announce(CALLER, "wait.wav", 15.0)]
+
+
+def test_the_first_to_pick_up_gets_the_caller_and_the_rest_is_withdrawn() -> None:
+    call = waiting(ONE, TWO)
+    assert call.fact(PickedUp(TWO), 110.0) == [
+        Accept(CALLER),
+        Connect(CALLER, TWO),
+        Tell(LegAnswered(TWO)),
+        End(ONE),
+    ]
+    assert call.fact(Gone(ONE, 200, "OK"), 110.1) == [Tell(LegEnded(ONE, 487, "withdrawn"))]
+    assert call.fact(Gone(CALLER, 200, "OK"), 170.0) == [End(TWO)]
+    [finished] = told(call.fact(Gone(TWO, 200, "OK"), 170.1))
+    assert finished == CallFinished("id-1", "trunk", 0, False, 40.0, 60.0, TWO, "answered")
+    assert call.idle
+
+
+def test_a_caller_answered_before_is_not_answered_twice() -> None:
+    call = waiting(ONE)
+    assert call.command(AnswerCaller(), 105.0) == [Accept(CALLER)]
+    assert call.command(AnswerCaller(), 105.0) == []
+    assert Accept(CALLER) not in call.fact(PickedUp(ONE), 110.0)
+
+
+def test_a_leg_answered_too_late_is_ended() -> None:
+    call = waiting(ONE, TWO)
+    call.fact(PickedUp(TWO), 110.0)
+    assert call.fact(PickedUp(ONE), 110.0) == [End(ONE)]
+    assert call.fact(PickedUp(TWO), 110.0) == [], "the one that talks is left alone"
+
+
+def test_a_leg_that_answers_while_it_is_withdrawn_is_ended() -> None:
+    call = waiting(ONE)
+    assert call.command(WithdrawLeg(ONE), 105.0) == [End(ONE)]
+    assert call.fact(PickedUp(ONE), 105.1) == [End(ONE)]
+    assert told(call.fact(Gone(ONE, 200, "OK"), 105.2)) == [LegEnded(ONE, 487, "withdrawn")]
+
+
+def test_a_leg_that_ends_by_itself_says_why() -> None:
+    call = waiting(ONE)
+    assert call.fact(Gone(ONE, 486, "Busy Here"), 102.0) == [Tell(LegEnded(ONE, 486, "Busy Here"))]
+    assert done(call.command(ring(ONE), 103.0)) == [
+        Dial(ONE, CALLER, "sip:desk/1@desk", False, {"X-Zorgkiosk-Hops": "1"})
+    ]
+
+
+def test_ringing_is_said_once() -> None:
+    call = waiting(ONE)
+    assert told(call.fact(Ringing(ONE), 102.0)) == [LegRinging(ONE)]
+    assert told(call.fact(Ringing(ONE), 103.0)) == []
+
+
+def test_a_caller_who_leaves_ends_everything() -> None:
+    call = waiting(ONE, TWO)
+    assert call.fact(Gone(CALLER, 487, "x"), 107.0) == [End(ONE), End(TWO)]
+    assert told(call.fact(Gone(ONE, 487, "x"), 107.1)) == [LegEnded(ONE, 487, "withdrawn")]
+    assert not call.idle
+    _, finished = told(call.fact(Gone(TWO, 408, "x"), 111.0))
+    assert finished == CallFinished("id-1", "trunk", 0, False, 37.0, 0.0, None, "abandoned")
+
+
+def test_a_bridged_leg_that_leaves_ends_the_caller() -> None:
+    call = talking()
+    assert call.fact(Gone(ONE, 200, "OK"), 120.0) == [End(CALLER)]
+    [finished] = told(call.fact(Gone(CALLER, 200, "OK"), 120.2))
+    assert isinstance(finished, CallFinished)
+    assert (finished.talked_s, finished.outcome) == (10.0, "answered")
+
+
+def test_a_second_caller_is_busy() -> None:
+    call = talking()
+    assert call.fact(Arrived("caller/2", "id-2", "trunk", 0, False, 0.0, False), 111.0) == [
+        Reject("caller/2", 486, "Busy Here")
+    ]
+    assert call.fact(Gone("caller/2", 486, "Busy Here"), 111.1) == []
+
+
+def test_a_partner_without_srtp_is_refused() -> None:
+    call = idle()
+    arrived = Arrived(CALLER, "id-1", "hap-b", 1, False, 0.0, protected=False)
+    assert call.fact(arrived, 1.0) == [Reject(CALLER, 488, "SRTP required")]
+    [finished] = told(call.fact(Gone(CALLER, 488, "x"), 1.0))
+    assert isinstance(finished, CallFinished)
+    assert finished.outcome == "refused"
+
+
+def test_an_invite_the_stack_refused_frees_the_worker() -> None:
+    gone = TurnedAway("id-9", "trunk", 0, False, 2.0)
+    assert told(idle().fact(gone, 1.0)) == [CallFinished("id-9", "trunk", 0, False, 2.0, 0.0, None, "refused")]
+    assert talking().fact(gone, 1.0) == []
+
+
+def test_a_refused_caller_frees_the_worker() -> None:
+    call = waiting(ONE)
+    assert call.command(Refuse(503, "Full", 10), 102.0) == [Reject(CALLER, 503, "Full", 10), End(ONE)]
+    call.fact(Gone(ONE, 487, "x"), 102.1)
+    [finished] = told(call.fact(Gone(CALLER, 503, "x"), 102.2))
+    assert isinstance(finished, CallFinished)
+    assert finished.outcome == "refused"
+
+
+def test_a_refusal_that_crosses_a_pick_up_does_nothing() -> None:
+    assert talking().command(Refuse(503, "Full"), 111.0) == []
+
+
+def test_a_refusal_of_an_answered_caller_is_a_goodbye() -> None:
+    call = waiting()
+    call.command(AnswerCaller(), 101.0)
+    assert call.command(Refuse(503, "Full"), 102.0) == [End(CALLER)]
+
+
+def test_hang_up_ends_all_and_only_once() -> None:
+    call = talking()
+    assert call.command(HangUp(), 115.0) == [End(CALLER), End(ONE)]
+    assert call.command(HangUp(), 115.0) == []
+
+
+def test_one_key_means_spoed_while_waiting() -> None:
+    call = waiting()
+    assert told(call.fact(Digit(CALLER, "2"), 101.0)) == []
+    assert told(call.fact(Digit(CALLER, "1"), 102.0)) == [UrgentPressed()]
+    assert told(call.fact(Digit(CALLER, "1"), 103.0)) == []
+    [finished] = told(call.fact(Gone(CALLER, 487, "x"), 104.0))
+    assert isinstance(finished, CallFinished)
+    assert finished.urgent
+
+
+def test_keys_go_to_the_other_side_of_a_conversation() -> None:
+    call = talking()
+    assert call.fact(Digit(CALLER, "1"), 111.0) == [SendDigit(ONE, "1")]
+    assert call.fact(Digit(ONE, "#"), 111.0) == [SendDigit(CALLER, "#")]
+
+
+def test_a_conversation_without_audio_is_lost() -> None:
+    call = talking()
+    assert call.fact(Silent(ONE), 130.0) == [End(CALLER), End(ONE)]
+    call.fact(Gone(ONE, 408, "x"), 134.0)
+    [finished] = told(call.fact(Gone(CALLER, 200, "OK"), 134.0))
+    assert isinstance(finished, CallFinished)
+    assert (finished.outcome, finished.answered_by, finished.talked_s) == ("lost", ONE, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [(idle(), 481), (talking(), 487), (waiting(*(f"desk/{n}" for n in range(5, 5 + MOST_LEGS))), 503)],
+    ids=["no caller", "helped already", "no room"],
+)
+def test_a_leg_that_cannot_be_rung_is_over_at_once(call: OneCall, code: int) -> None:
+    [act] = call.command(ring(TWO), 115.0)
+    assert isinstance(act, Tell)
+    assert isinstance(act.event, LegEnded)
+    assert (act.event.leg, act.event.code) == (TWO, code)
+
+
+def test_a_leg_under_way_is_not_rung_again() -> None:
+    call = waiting(ONE)
+    assert call.command(ring(ONE), 102.0) == []
+    assert call.command(ring(CALLER), 102.0) == []
+
+
+def test_a_new_line_gets_the_whole_picture() -> None:
+    call = waiting(ONE, TWO)
+    call.fact(Dialled(TWO, "id-2"), 101.0)
+    call.fact(Ringing(TWO), 102.0)
+    call.command(WithdrawLeg(ONE), 103.0)
+    call.line_lost(104.0)
+    [attached] = told(call.line_attached(105.0))
+    assert isinstance(attached, Attached)
+    assert attached.call == Call("id-1", "trunk", 0, False, 100.0, 30.0, (Leg(TWO, "ringing", "id-2"),), None)
+
+
+def test_a_caller_nobody_decided_about_is_offered_to_the_new_line() -> None:
+    call = idle(attached=False)
+    call.fact(ARRIVED, 100.0)
+    attached, offered = told(call.line_attached(100.3))
+    assert isinstance(attached, Attached)
+    assert attached.call is None
+    assert isinstance(offered, CallOffered)
+    assert call.tick(100.2 + UNDECIDED_REFUSE_S) == [], "the new line has its full time"
+
+
+@pytest.mark.parametrize(("attached", "limit_s"), [(False, NO_LINE_REFUSE_S), (True, UNDECIDED_REFUSE_S)])
+def test_nobody_decides_so_the_pbx_takes_its_own_route(attached: bool, limit_s: float) -> None:
+    call = idle(attached=attached)
+    call.fact(ARRIVED, 100.0)
+    assert call.tick(99.9 + limit_s) == []
+    assert call.tick(100.0 + limit_s) == [Reject(CALLER, 503, "No line")]
+    assert call.tick(101.0 + limit_s) == []
+
+
+def test_a_waiting_caller_whose_line_stays_away_is_let_go() -> None:
+    call = waiting(ONE)
+    call.line_lost(200.0)
+    assert call.tick(199.9 + NO_LINE_END_S) == []
+    assert call.tick(200.0 + NO_LINE_END_S) == [End(CALLER), End(ONE)]
+
+
+def test_a_conversation_needs_no_line() -> None:
+    call = talking()
+    call.line_lost(120.0)
+    assert call.tick(100_000.0) == []
+
+
+def test_retire() -> None:
+    assert idle().command(Retire(), 1.0) == [Stop()]
+    call = talking()
+    assert call.command(Retire(), 111.0) == []
+    call.fact(Gone(CALLER, 200, "OK"), 112.0)
+    assert call.fact(Gone(ONE, 200, "OK"), 112.0)[-1] == Stop()
+
+
+PARTIES = st.sampled_from([CALLER, "caller/2", ONE, TWO, "desk/3", "desk/4"])
+FACTS: st.SearchStrategy[Fact] = st.one_of(
+    PARTIES.filter(lambda p: p.startswith("caller")).map(
+        lambda p: Arrived(p, f"id of {p}", "trunk", 0, False, 0.0, False)
+    ),
+    PARTIES.map(Ringing),
+    PARTIES.map(PickedUp),
+    PARTIES.map(lambda p: Gone(p, 480, "x")),
+    PARTIES.map(lambda p: Digit(p, "1")),
+    PARTIES.map(Silent),
+)
+COMMANDS: st.SearchStrategy[Command] = st.one_of(
+    st.just(HOLD),
+    st.just(AnswerCaller()),
+    st.just(Refuse(503, "x")),
+    st.just(HangUp()),
+    PARTIES.map(ring),
+    PARTIES.map(WithdrawLeg),
+)
+
+
+@given(st.lists(st.one_of(FACTS, COMMANDS), max_size=30))
+def test_whatever_comes_every_dialog_ends_and_every_caller_is_finished_once(story: list[Fact | Command]) -> None:
+    """At the end all far ends hang up: then the worker is idle, and each caller taken in was finished exactly once."""
+    call, acts, opened = idle(), [], set()
+    for number, step in enumerate(story):
+        now_s = 100.0 + number
+        new = call.command(step, now_s) if isinstance(step, Command) else call.fact(step, now_s)
+        acts += new
+        opened |= {act.party for act in new if isinstance(act, Dial)}
+        assert sum(isinstance(act, Connect) for act in new) <= 1
+    for party in [*sorted(opened), CALLER, "caller/2"]:
+        acts += call.fact(Gone(party, 480, "x"), 200.0)
+    assert call.idle
+    events = told(acts)
+    offered = [event.call.sip_call_id for event in events if isinstance(event, CallOffered)]
+    assert [event.sip_call_id for event in events if isinstance(event, CallFinished)] == offered
+    for event in events:
+        if isinstance(event, CallFinished):
+            assert event.waited_s >= 0
+            assert event.talked_s >= 0
+            assert (event.answered_by is None) or event.outcome in ("answered", "lost")

@@ -1,0 +1,45 @@
+"""A party that stops sending is noticed after ten seconds; one on hold is not."""
+
+from __future__ import annotations
+
+from zorgkiosk.site.telephony.worker.watch import SILENCE_S, Heard, SilenceWatch
+
+
+def minute(watch: SilenceWatch, last_packet_s: int, *, expected: bool = True) -> int | None:
+    """The second in which `b` is found silent, when its packets stop at `last_packet_s`."""
+    for second in range(60):
+        heard = {"a": Heard(second * 50, True), "b": Heard(min(second, last_packet_s) * 50, expected)}
+        if watch.silent(heard, float(second)):
+            return second
+    return None
+
+
+def test_a_party_that_stops_is_found_ten_seconds_later() -> None:
+    assert minute(SilenceWatch(), last_packet_s=20) == 20 + SILENCE_S
+
+
+def test_a_party_that_never_spoke_is_found_too() -> None:
+    assert minute(SilenceWatch(), last_packet_s=0) == SILENCE_S
+
+
+def test_two_that_talk_are_left_alone() -> None:
+    assert minute(SilenceWatch(), last_packet_s=99) is None
+
+
+def test_hold_is_no_silence() -> None:
+    assert minute(SilenceWatch(), last_packet_s=5, expected=False) is None
+
+
+def test_silence_is_counted_from_the_end_of_a_hold() -> None:
+    watch = SilenceWatch()
+    for second in range(30):
+        assert watch.silent({"b": Heard(7, expected=False)}, float(second)) == []
+    assert watch.silent({"b": Heard(7, True)}, 38.0) == []
+    assert watch.silent({"b": Heard(7, True)}, 39.0) == ["b"]
+
+
+def test_the_next_conversation_starts_anew() -> None:
+    watch = SilenceWatch()
+    watch.silent({"a": Heard(5, True)}, 0.0)
+    watch.silent({}, 9.0)
+    assert watch.silent({"a": Heard(5, True)}, 11.0) == []
