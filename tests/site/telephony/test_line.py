@@ -281,6 +281,14 @@ def test_a_call_that_ended_while_the_line_was_away_is_recorded_and_not_lost(rush
     assert after.fact().lost == 0 and [record.outcome for record in after.records()] == ["answered", "answered"]
 
 
+def test_a_late_report_of_the_call_before_leaves_the_new_caller_alone(centre: Centre) -> None:
+    centre.call(0)
+    late = CallFinished("call-before", "trunk", 0, False, 9.0, 0.0, None, "abandoned")
+    centre.line.handle(0, late, centre.now_s)
+    assert [call.sip_call_id for call in centre.fact().calls] == ["call-0"] and centre.front.told == []
+    assert [record.outcome for record in centre.records()] == ["abandoned"]
+
+
 def test_a_partners_caller_joins_the_line_and_is_never_passed_on(centre: Centre) -> None:
     for worker, desk in ((0, "desk/desk-1"), (1, "desk/desk-2")):
         centre.call(worker)

@@ -244,9 +244,13 @@ class Line:
             self._held[worker] = replace(held, call=replace(held.call, urgent=True))
 
     def _finished(self, worker: int, finished: CallFinished, now_s: float) -> None:
-        held = self._held.pop(worker, None)
+        held = self._held.get(worker)
+        if held is not None and held.call.sip_call_id != finished.sip_call_id:
+            held = None  # the worker's next caller is here already: this is the report of the one before
+        else:
+            self._held.pop(worker, None)
+            self._free_workers.append(worker)
         before = self._left_behind.pop(finished.sip_call_id, None)
-        self._free_workers.append(worker)
         offered = held.offered if held is not None else None
         if held is not None:
             self._free_desks_of(held, now_s)
