@@ -1,7 +1,8 @@
 # `make demo` and `make test` are all a newcomer needs; both set up what is missing first.
 PY := .venv/bin/python
 DEMO_PACKAGES := mosquitto kamailio kamailio-tls-modules
-TEST_PACKAGES := $(DEMO_PACKAGES) postgresql sip-tester chromium
+# libatomic1: what the browser driver of the tests is linked against
+TEST_PACKAGES := $(DEMO_PACKAGES) postgresql sip-tester chromium libatomic1
 
 .PHONY: demo test unit integration lint setup lock pictures clean
 
