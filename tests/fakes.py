@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from zorgkiosk.contract.events import Triage
 from zorgkiosk.site.telephony.messages import Command
 
 
@@ -27,9 +28,13 @@ class RecordingFront:
     """`line.Front`: remembers what it was told."""
 
     told: list[tuple[str, int]] = field(default_factory=list)
+    published: list[Triage] = field(default_factory=list)
 
     def release(self, worker: int) -> None:
         self.told.append(("release", worker))
 
     def worker_died(self, worker: int) -> None:
         self.told.append(("worker_died", worker))
+
+    def publish(self, triage: Triage) -> None:
+        self.published.append(triage)

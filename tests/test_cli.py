@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from shipped import ANNOUNCEMENTS, FIRMWARE
 from zorgkiosk.cli import main
 
-DEMO = Path(__file__).parents[1] / "firmware_config" / "demo"
+DEMO = FIRMWARE / "demo"
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_without_pjsua2_everything_imports_and_only_telephony_declines(tmp_path:
     """A 64-bit Pi without the binding: an interpreter that cannot find it."""
     folder = tmp_path / "hap"
     shutil.copytree(DEMO / "hap-noord", folder)
+    shutil.copytree(ANNOUNCEMENTS, folder / "announcements")
     secrets = folder / "secrets.toml"
     secrets.write_text('[phones]\nphone1 = "12345678"\nphone2 = "12345678"\n')
     secrets.chmod(0o600)

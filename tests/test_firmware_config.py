@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from shipped import FIRMWARE
 from zorgkiosk.config_file import ConfigError
 from zorgkiosk.hub.config import HubConfig, load_hub
+from zorgkiosk.lab.region import Region
 from zorgkiosk.site.config import SiteConfig, load_site
-
-FIRMWARE = Path(__file__).parents[1] / "firmware_config"
 
 
 def keys(kind: Any) -> set[str]:
@@ -36,11 +36,17 @@ def test_the_shipped_nursing_home_is_valid() -> None:
     assert load_site(FIRMWARE / "demo" / "vvt-linde" / "site.toml").site.name == "vvt-linde"
 
 
-@pytest.mark.parametrize("site", ["hap-noord", "hap-zuid"])
-def test_the_shipped_triage_centres_lack_only_their_passwords(site: str) -> None:
-    with pytest.raises(ConfigError) as problems:
-        load_site(FIRMWARE / "demo" / site / "site.toml")
-    assert all("has no password: write it in secrets.toml" in problem for problem in problems.value.problems)
+def test_the_shipped_triage_centres_are_valid_once_they_have_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FIRMWARE.parent)
+    region = Region.prepare(tmp_path / "region")
+    assert sorted(region.sites) == ["hap-noord", "hap-zuid", "vvt-linde"]
+    (tmp_path / "region" / "hap-noord" / "secrets.toml").unlink()
+    with pytest.raises(ConfigError) as told:
+        load_site(tmp_path / "region" / "hap-noord" / "site.toml")
+    assert len(told.value.problems) == 2
+    assert all("has no password: write it in secrets.toml" in problem for problem in told.value.problems)
 
 
 @pytest.mark.parametrize("file", ["hub/hub.toml", "demo/hub/hub.toml"])

@@ -1,4 +1,4 @@
-"""The command `zorgkiosk`: run a unit, check a config, show the demo."""
+"""The command `zorgkiosk`: run a unit, check a config, show the demo, simulate a region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,27 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--keep", action="store_true", help="leave the region running for the browser")
     demo.add_argument("--directory", type=Path, default=Path(".demo"), help="where its files go; removed at start")
     demo.set_defaults(command=_demo)
+    _simulate_arguments(
+        commands.add_parser("simulate", help="what overflow does for a region, before it meets a phone")
+    )
     return parser
+
+
+def _simulate_arguments(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("--haps", type=int, help="centres, in regions of ten: 10 when not said, 110 with --staffing")
+    simulate.add_argument("--triagists", type=int, help="on duty in all of them together; 2.5 a centre when not said")
+    simulate.add_argument("--load", type=float, default=2.0, help="times the usual number of calls")
+    simulate.add_argument("--preset", choices=("A", "B"), help="usual volume: A 663 calls/h of 420 s, B 820 of 360 s")
+    simulate.add_argument("--calls", type=int, help="counted calls a policy; with --staffing a centre")
+    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--wait-first", type=float, default=105.0, dest="wait_first_s", metavar="SECONDS",
+                          help="how long a caller waits at home before a partner is asked")  # fmt: skip
+    simulate.add_argument(
+        "--staffing", action="store_true", help="search the fewest triagists for 110 centres (minutes)"
+    )
+    simulate.add_argument("--csv", type=Path, help="write every run to this file")
+    simulate.add_argument("--plot", type=Path, help="draw the result to this file (SVG)")
+    simulate.set_defaults(command=_simulate)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -66,3 +86,9 @@ def _check(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     demo = importlib.import_module("zorgkiosk.lab.demo")
     return int(demo.run(options.directory, keep=options.keep))
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    command = importlib.import_module("zorgkiosk.lab.simulator.command")
+    fields = ("haps", "triagists", "load", "preset", "calls", "seed", "wait_first_s", "staffing", "csv", "plot")
+    return int(command.run(command.Asked(**{name: getattr(options, name) for name in fields})))

@@ -62,10 +62,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Path-valued keys (`*_file`, `*_dir`, `announcement`) made absolute against the config's own folder."""
+    """Path-valued keys (`*_file`, `*_dir`, `folder`) made absolute against the config's own folder."""
 
     def is_path(key: str, value: object) -> bool:
-        return isinstance(value, str) and (key.endswith(("_file", "_dir")) or key == "announcement")
+        return isinstance(value, str) and (key.endswith(("_file", "_dir")) or key == "folder")
 
     return {
         key: _absolute(value, folder)

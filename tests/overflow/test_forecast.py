@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zorgkiosk.overflow.forecast import Norms, chance_within, erlang_cdf, learned_handling_s, pressure, time_left_s
+from zorgkiosk.overflow.forecast import Norms, chance_within, erlang_cdf, learned_handling_s, next_norm, pressure
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,18 @@ def test_a_free_desk_is_certain_and_no_desk_is_hopeless() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited_s", "urgent", "left_s"),
-    [(0, False, 120), (119, False, 1), (120, False, 480), (700, False, 60), (0, True, 30), (30, True, 90)],
+    ("waited_s", "urgent", "left_s", "share"),
+    [
+        (0, False, 120, 0.75),
+        (119, False, 1, 0.75),
+        (120, False, 480, 0.98),
+        (700, False, 60, 1.0),
+        (0, True, 30, 0.90),
+        (30, True, 90, 0.75),
+    ],
 )
-def test_time_left(waited_s: float, urgent: bool, left_s: float) -> None:
-    assert time_left_s(waited_s=waited_s, urgent=urgent, norms=Norms()) == left_s
+def test_the_next_norm_that_can_still_be_met(waited_s: float, urgent: bool, left_s: float, share: float) -> None:
+    assert next_norm(waited_s=waited_s, urgent=urgent, norms=Norms()) == (left_s, share)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shipped import ANNOUNCEMENTS
 from zorgkiosk.config_file import ConfigError
 from zorgkiosk.site.config import SiteConfig, load_site
 
@@ -29,8 +30,10 @@ HAP = (
 [front]
 address = "192.0.2.10"
 trunk_addresses = ["192.0.2.1", "198.51.100.0/24"]
+[announcements]
+folder = "ANNOUNCEMENTS"
 [telephony]
-announcement = "wachten.wav"
+workers = 4
 [[desk]]
 id = "desk-1"
 title = "Werkplek 1"
@@ -42,6 +45,7 @@ address = "203.0.113.5"
 agreed_on = "2026-01-01"
 """
 )
+HAP = HAP.replace("ANNOUNCEMENTS", str(ANNOUNCEMENTS))
 SECRETS = '[phones]\nphone-1 = "lang-genoeg-geheim"\n'
 
 
@@ -79,7 +83,7 @@ def test_a_hap_has_desks_partners_and_a_front(folder: Path) -> None:
         "198.51.100.0/24",
     ]
     assert config.partner[0].give_at_once == 5 and config.telephony is not None
-    assert config.telephony.announcement == folder / "wachten.wav"
+    assert config.announcements is not None and config.announcements.folder.name == "announcements"
 
 
 def test_freshness_of_a_category_can_be_set_for_a_site(folder: Path) -> None:
@@ -115,7 +119,16 @@ def test_problems_of_several_sections_are_told_at_once(folder: Path) -> None:
         ('name = "hap-zuid"', 'name = "vvt-linde"', "[[partner]] names this site itself"),
         ('phone = "phone-1"', 'phone = "phone-2"', "phone 'phone-2' has no password: write it in secrets.toml"),
         ('agreed_on = "2026-01-01"', "", "partner[0].agreed_on: is missing"),
-        ("[telephony]\nannouncement", "[panel]\nundo_s = 5\n[x]\nannouncement", "x: is not a key"),
+        ("[telephony]\nworkers", "[panel]\nundo_s = 5\n[x]\nworkers", "x: is not a key"),
+        ("workers = 4", 'last_resort = "112"', "'112' is an emergency number"),
+        ("workers = 4", 'last_resort = "0112"', "'0112' is an emergency number"),
+        ("workers = 4", 'last_resort = "201"', "last_resort is called through the exchange: write [front] exchange"),
+        ('phone = "phone-1"', 'extension = "911"', "'911' is an emergency number"),
+        ('phone = "phone-1"', 'extension = "201"', "its extension is called through the exchange"),
+        ('phone = "phone-1"', 'phone = "phone-1"\nextension = "201"', "either a phone or an extension"),
+        ('agreed_on = "2026-01-01"', 'agreed_on = "2026-01-01"\nhours = ["nooit"]', "hours 'nooit' are not understood"),
+        ("[front]", '[front]\nhandover = "redirect"', 'handover = "redirect" needs redirect_to'),
+        ("firmware_config/announcements", "firmware_config", "welkom.wav, wachten.wav, bijna.wav"),
         ('address = "203.0.113.5"', 'address = "hap-zuid.example"', "partner[0].address"),
         ('host = "hub.example"', 'host = "h"\nreconnect_max_s = 0', "hub.reconnect_max_s"),
     ],
@@ -126,9 +139,10 @@ def test_each_mistake_is_named(folder: Path, old: str, new: str, told: str) -> N
 
 
 def test_desks_and_partners_without_a_telephony_section_are_told_what_they_need(folder: Path) -> None:
-    without = HAP.replace('[telephony]\nannouncement = "wachten.wav"', "")
-    told = problems(folder, without)
-    assert "[telephony] and [front] belong together" in told and "need [telephony] and [front]" in told
+    start, end = HAP.index("[front]"), HAP.index("[[desk]]")
+    assert "[[desk]] and [[partner]] need [telephony], [front] and" in problems(folder, HAP[:start] + HAP[end:])
+    without = HAP.replace("[telephony]\nworkers = 4", "")
+    assert "belong together: [telephony] is missing" in problems(folder, without)
 
 
 def test_a_telephony_without_desks_is_told(folder: Path) -> None:

@@ -84,6 +84,8 @@ class TriageChanged(Triage):
 class CallHandled(Message):
     """One caller, once, without anything that tells who. `waited_s` counts from the first appliance on.
 
+    `redirected`: the trunk was sent to `partner` (SIP 302) and the call is out of our sight.
+
     `desk` is set when a desk of this site picked up, `partner` when the other centre did; neither for a caller
     who left, was refused or was lost. `chance_home` and `chance_partner` are why the call was offered to a partner.
     """
@@ -92,7 +94,7 @@ class CallHandled(Message):
     waited_s: Seconds
     talked_s: Seconds
     urgent: bool
-    outcome: Literal["answered", "abandoned", "refused", "lost"]
+    outcome: Literal["answered", "abandoned", "refused", "lost", "redirected"]
     origin: Code
     hops: Annotated[int, Field(ge=0, le=9)]
     desk: Code | None = None

@@ -26,10 +26,11 @@ _MEDIA_PORTS_EACH = 10
 
 @dataclass
 class People:
-    """Handsets by who holds them: desks by site, callers of hap-noord."""
+    """Handsets by who holds them: desks by site, one on the exchange of a site, callers in the order they came."""
 
     tones: Iterator[int] = field(default_factory=lambda: iter(TONES_HZ))
     desks: dict[str, dict[str, Handset]] = field(default_factory=dict)
+    exchange: dict[str, Handset] = field(default_factory=dict)
     callers: list[Handset] = field(default_factory=list)
 
     async def sit_down(self, site: Site) -> None:
@@ -40,6 +41,8 @@ class People:
         passwords = tomllib.loads(site.file.with_name("secrets.toml").read_text(encoding="utf-8"))["phones"]
         phones = self.desks.setdefault(site.name, {})
         for number, desk in enumerate(site.config.desk):
+            if desk.phone is None:
+                continue
             phones[desk.id] = await Handset.start(
                 f"{site.name} {desk.id}",
                 address=str(IPv4Address(int(sip.address) + 2)),
@@ -53,6 +56,19 @@ class People:
             )
             await phones[desk.id].answers(_PICK_UP_S)
 
+    async def attend_exchange(self, site: Site) -> None:
+        """One phone that rings for every extension of the site's exchange, the last resort among them."""
+        sip = site.config.front
+        if sip is None or sip.exchange_address is None:
+            return
+        self.exchange[site.name] = await Handset.start(
+            f"{site.name} exchange",
+            address=str(sip.exchange_address),
+            port=sip.exchange_port,
+            tone_hz=next(self.tones),
+            user="exchange",
+        )
+
     async def gather_callers(self, site: Site, number: int) -> None:
         """Callers behind the site's trunk, each with a telephone number."""
         sip = site.config.front
@@ -61,17 +77,18 @@ class People:
         for index in range(number):
             self.callers.append(
                 await Handset.start(
-                    f"caller {index + 1}",
+                    f"caller {len(self.callers) + 1}",
                     address=str(IPv4Address(int(sip.address) + 1)),
                     port=5060 + index,
                     rtp_port=42000 + index * _MEDIA_PORTS_EACH,
                     tone_hz=next(self.tones),
-                    user=f"{NUMBER_PREFIX}{1001 + index}",
+                    user=f"{NUMBER_PREFIX}{1001 + len(self.callers)}",
                 )
             )
 
     def everyone(self) -> list[Handset]:
-        return [*self.callers, *(phone for site in self.desks.values() for phone in site.values())]
+        desks = [phone for site in self.desks.values() for phone in site.values()]
+        return [*self.callers, *desks, *self.exchange.values()]
 
     async def meet(self, caller: Handset) -> Meeting:
         """Wait until the caller is connected and both hear each other and nobody else. Raises HandsetError."""
@@ -80,6 +97,7 @@ class People:
         far = {
             phone.tone_hz: (site, desk, phone) for site, desks in self.desks.items() for desk, phone in desks.items()
         }
+        far |= {phone.tone_hz: (site, "exchange", phone) for site, phone in self.exchange.items()}
         async with asyncio.timeout(_CONNECT_S):
             while not (heard := set((await caller.listen()).tones)) & set(far):
                 pass

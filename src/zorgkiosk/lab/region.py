@@ -29,7 +29,7 @@ from zorgkiosk.site.facts import LineFact, LinkFact, read
 from zorgkiosk.site.store import StoreView
 from zorgkiosk.site.telephony import front
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
-from zorgkiosk.site.telephony.wiring import front_parameters
+from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
 
 CONFIGS = Path("firmware_config/demo")
 ANNOUNCEMENTS = Path("firmware_config/announcements")
@@ -115,11 +115,14 @@ class Region:
         return f"http://{self.hub.board.address}:{self.hub.board.port}"
 
     @classmethod
-    def prepare(cls, directory: Path) -> Region:
-        """Copy the configs, make the certificates. What an earlier region left in `directory` is removed."""
+    def prepare(cls, directory: Path, configs: Path = CONFIGS) -> Region:
+        """Copy the configs, make the certificates. What an earlier region left in `directory` is removed.
+
+        `configs` holds a `site.toml` below each site's name, and `hub/hub.toml`.
+        """
         directory = directory.resolve()
         shutil.rmtree(directory, ignore_errors=True)
-        shutil.copytree(CONFIGS, directory)
+        shutil.copytree(configs, directory)
         authority = Authority.create(directory / "ca")
         sites = {}
         for file in sorted(directory.glob("*/site.toml")):
@@ -157,7 +160,7 @@ class Region:
             self.hub_units[unit] = self._unit(unit, self.directory / "hub" / "hub.toml", f"hub-{unit}")
         for site in self.sites.values():
             for unit in ("panel", "sync"):
-                site.units[unit] = self._unit(unit, site.file, f"{site.name}-{unit}")
+                self.start_unit(site, unit)
             if site.config.telephony is not None:
                 self.start_front(site)
                 self.start_line(site)
@@ -171,15 +174,21 @@ class Region:
             self.broker.stop()
 
     def start_front(self, site: Site) -> None:
-        assert site.config.telephony is not None and site.config.front is not None  # noqa: S101 - the caller has looked
-        parameters = front_parameters(site.config, site.config.telephony, site.config.front)
+        triage = TriageSite.of(site.config)
+        if triage is None:
+            raise LabError(f"{site.name} takes no calls")
+        parameters = front_parameters(triage)
         front.write(parameters)
         daemon = Daemon(f"{site.name}-kamailio", front.command(parameters), self._log(f"{site.name}-kamailio"))
         daemon.start()
         site.units["kamailio"] = daemon
 
     def start_line(self, site: Site) -> None:
-        site.units["telephony"] = self._unit("telephony", site.file, f"{site.name}-telephony")
+        self.start_unit(site, "telephony")
+
+    def start_unit(self, site: Site, unit: str) -> None:
+        """`panel`, `sync` or `telephony` of a site; what it was before has ended."""
+        site.units[unit] = self._unit(unit, site.file, f"{site.name}-{unit}")
 
     def stop(self) -> None:
         """End every process, the newest first; workers that outlive their line included."""

@@ -96,13 +96,13 @@ class Story:
             _at(moved, ZUID) == len(moved) == CALLERS - 3,
         )
         why = next(call for call in self._noord.line().calls if call.talking_at == ZUID)
-        here, there = why.chance_home or 0.0, why.chance_partner or 0.0
+        here, there = why.offers[0].chance_home or 0.0, why.offers[0].chance_partner or 0.0
         self._claims.tell(f"why: chance to meet the norm at {NOORD} {here:.0%}, at {ZUID} {there:.0%}")
         return moved, next(iter(meeting))
 
     async def _kept_place(self, leaving: Meeting, moved: int, waits: asyncio.Task[Meeting]) -> Meeting:
         """A desk at home comes free: the caller who waits in both lines is answered there."""
-        both = [call for call in self._noord.line().calls if call.talking_at is None and call.offered_to == ZUID]
+        both = [call for call in self._noord.line().calls if call.talking_at is None and call.offers]
         there = [call for call in self._zuid.line().calls if call.talking_at is None]
         self._claims.check(
             "an overflowed caller keeps the place at home",

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Here:
-    """What the receiving site knows of itself. `taken_from_partner` are that partner's callers here now."""
+    """What the receiving site knows of itself and of its agreement with the one that offers.
+
+    `open`: these are hours of the agreement. `taken_from_partner` are that partner's callers here now, of at most
+    `take_at_once`; `waiting` is the whole line, of at most `line_length`.
+    """
 
     accepting: bool
+    open: bool
     desks_present: int
+    desks_free: int
+    reserve_desks: int
     own_waiting: int
+    waiting: int
+    line_length: int
     taken_from_partner: int
     take_at_once: int
 
@@ -30,10 +39,16 @@ def consider(here: Here, *, hops: int) -> Decline | None:
         return Decline(482, "Loop Detected")
     if not here.accepting:
         return Decline(603, "Overflow closed")
+    if not here.open:
+        return Decline(603, "Outside agreed hours")
     if here.desks_present == 0:
         return Decline(480, "No desk manned")
     if here.taken_from_partner >= here.take_at_once:
         return Decline(486, "Agreed number taken")
     if here.own_waiting >= here.desks_present:
         return Decline(486, "Own callers wait")
+    if here.waiting >= here.line_length:
+        return Decline(486, "Line is long")
+    if here.reserve_desks and here.desks_free <= here.reserve_desks:
+        return Decline(486, "Desks kept for own callers")
     return None

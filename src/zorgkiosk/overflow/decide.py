@@ -6,16 +6,33 @@ it says is done at once, so it can be asked as often as one likes: once done, a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from zorgkiosk.overflow.forecast import Norms, chance_within, time_left_s
+from zorgkiosk.overflow.forecast import Norms, chance_within, next_norm
+
+MOST_LEGS = 3
+"""Places where one caller can ring at once: a worker process has four legs, and one is the caller's."""
+URGENT_PARTNERS = 2
+
+
+@dataclass(frozen=True)
+class StandingOffer:
+    """The caller waits at this partner too."""
+
+    partner: str
+    since_s: float
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A caller who waits. Times are seconds on the clock of `now`; `waited_before_s` was spent at another centre."""
+    """A caller who waits. Times are seconds on the clock of `now`; `waited_before_s` was spent at another centre.
+
+    `hops` above 0: another centre's caller, who is never passed on. `last_resort_since_s`: the last resort rings;
+    when it has just refused, it is not tried before `last_resort_after_s`. `leaving`: places that were told to stop
+    ringing and have not done so yet.
+    """
 
     id: str
     urgent: bool
@@ -24,11 +41,19 @@ class Caller:
     hops: int = 0
     rings_at: str | None = None
     ringing_since_s: float = 0.0
-    offered_to: str | None = None
-    offered_since_s: float = 0.0
+    offers: tuple[StandingOffer, ...] = ()
+    last_resort_since_s: float | None = None
+    last_resort_after_s: float = 0.0
+    leaving: int = 0
 
     def waited_s(self, now_s: float) -> float:
         return self.waited_before_s + max(0.0, now_s - self.arrived_s)
+
+    @property
+    def legs(self) -> int:
+        """How many places ring for the caller now, or are not free again yet."""
+        ringing = (self.rings_at is not None) + len(self.offers) + (self.last_resort_since_s is not None)
+        return ringing + self.leaving
 
 
 @dataclass(frozen=True)
@@ -37,25 +62,6 @@ class Desk:
 
     id: str
     free_since_s: float | None
-
-
-@dataclass(frozen=True)
-class Partner:
-    """What is known of a partner, in the agreement's order. `status` None: nothing recent, so it is asked by trying.
-
-    `ours_there` waits or talks there now, `given_last_hour` counts finished ones too. `resting`: it broke its word
-    a moment ago and is left alone.
-    """
-
-    name: str
-    status: PartnerStatus | None
-    give_at_once: int
-    give_per_hour: int
-    patience_s: float
-    ours_there: int = 0
-    ours_waiting_there: int = 0
-    given_last_hour: int = 0
-    resting: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,49 @@ class PartnerStatus:
 
 
 @dataclass(frozen=True)
+class Partner:
+    """What is known of a partner, in the agreement's order. `status` None: nothing recent, so it is asked by trying.
+
+    `open`: these are hours of the agreement. `ours_there` waits or talks there now, `given_last_hour` counts finished
+    ones too; `give_share` caps it as a share of the calls that reached us in that hour. `resting`: it broke its word
+    a moment ago and is left alone.
+    """
+
+    name: str
+    status: PartnerStatus | None
+    give_at_once: int
+    give_per_hour: int
+    patience_s: float
+    give_share: float = 1.0
+    open: bool = True
+    ours_there: int = 0
+    ours_waiting_there: int = 0
+    given_last_hour: int = 0
+    resting: bool = False
+
+
+@dataclass(frozen=True)
 class Rules:
-    """`below_chance` and `margin`: when a call is offered. `giving`: the shift lead's switch."""
+    """What the centre has decided beforehand.
+
+    `giving`: the shift lead's switch. `margin`: the part of the chance to miss the norm here that a partner must take
+    away before a call is offered.
+    `wait_first_s`: a caller who is not urgent waits so long here before a partner is asked, unless nobody is at a desk
+    here: most callers are helped in that time, and a partner with a free desk helps the others just as well then.
+    `reserve_desks`: so many free desks are kept from other centres' callers. An urgent caller also rings at partners
+    after `urgent_overflow_s`, and at the last resort, where there is one, after `urgent_last_resort_s`.
+    """
 
     giving: bool = True
-    below_chance: float = 0.75
     margin: float = 0.1
+    wait_first_s: float = 0.0
     ring_s: float = 20.0
     handling_s: float = 360.0
+    reserve_desks: int = 0
+    calls_last_hour: int = 0
+    urgent_overflow_s: float = 15.0
+    urgent_last_resort_s: float = 60.0
+    has_last_resort: bool = False
     norms: Norms = field(default_factory=Norms)
 
 
@@ -112,10 +153,24 @@ class Withdraw:
 
     caller: str
     partner: str
-    why: Literal["patience", "closed"]
+    why: Literal["patience", "closed", "last-resort"]
 
 
-Decision = Ring | StopRinging | Offer | Withdraw
+@dataclass(frozen=True)
+class RingLastResort:
+    """Nobody has picked up an urgent caller: the destination that the centre named for this rings too."""
+
+    caller: str
+
+
+@dataclass(frozen=True)
+class StopLastResort:
+    """Nobody picked up there in `ring_s` either; it rings again at once."""
+
+    caller: str
+
+
+Decision = Ring | StopRinging | Offer | Withdraw | RingLastResort | StopLastResort
 
 
 def in_order(callers: Sequence[Caller], now_s: float) -> list[Caller]:
@@ -128,11 +183,14 @@ def decide(
 ) -> list[Decision]:
     """Every decision that is due at `now_s`, in the order in which it must be done."""
     line = in_order(callers, now_s)
+    rings = _ring(line, desks, rules)
+    rung = {ring.caller for ring in rings}
     return [
         *_stop_ringing(line, rules, now_s),
-        *_ring(line, desks),
+        *rings,
         *_withdraw(line, partners, rules, now_s),
-        *_offers(line, desks, partners, rules, now_s),
+        *_last_resort(line, rung, rules, now_s),
+        *_offers(line, rung, desks, partners, rules, now_s),
     ]
 
 
@@ -144,62 +202,129 @@ def _stop_ringing(line: Sequence[Caller], rules: Rules, now_s: float) -> list[De
     ]
 
 
-def _ring(line: Sequence[Caller], desks: Sequence[Desk]) -> list[Decision]:
+def _ring(line: Sequence[Caller], desks: Sequence[Desk], rules: Rules) -> list[Ring]:
     """The head of the line rings at the desk that has been free longest, and so on while there are both."""
-    free = sorted((desk.free_since_s, desk.id) for desk in desks if desk.free_since_s is not None)
-    unserved = [caller for caller in line if caller.rings_at is None]
-    return [Ring(caller.id, desk) for caller, (_, desk) in zip(unserved, free, strict=False)]
+    free = [desk for _, desk in sorted((d.free_since_s, d.id) for d in desks if d.free_since_s is not None)]
+    rings: list[Ring] = []
+    for caller in line:
+        left = len(free) - len(rings)
+        if left == 0:
+            break
+        if caller.rings_at is None and caller.legs < MOST_LEGS and (caller.hops == 0 or left > rules.reserve_desks):
+            rings.append(Ring(caller.id, free[len(rings)]))
+    return rings
 
 
 def _withdraw(line: Sequence[Caller], partners: Sequence[Partner], rules: Rules, now_s: float) -> list[Decision]:
     patience_s = {partner.name: partner.patience_s for partner in partners}
     decisions: list[Decision] = []
     for caller in line:
-        if caller.offered_to is None:
+        for offer in caller.offers:
+            if not rules.giving:
+                decisions.append(Withdraw(caller.id, offer.partner, "closed"))
+            elif now_s - offer.since_s >= patience_s.get(offer.partner, 0.0):
+                decisions.append(Withdraw(caller.id, offer.partner, "patience"))
+    return decisions
+
+
+def _last_resort(line: Sequence[Caller], rung: Collection[str], rules: Rules, now_s: float) -> list[Decision]:
+    decisions: list[Decision] = []
+    for caller in line:
+        if not (caller.urgent and rules.has_last_resort and caller.waited_s(now_s) >= rules.urgent_last_resort_s):
             continue
-        if not rules.giving:
-            decisions.append(Withdraw(caller.id, caller.offered_to, "closed"))
-        elif now_s - caller.offered_since_s >= patience_s.get(caller.offered_to, 0.0):
-            decisions.append(Withdraw(caller.id, caller.offered_to, "patience"))
+        if caller.last_resort_since_s is not None:
+            if now_s - caller.last_resort_since_s >= rules.ring_s:
+                decisions.append(StopLastResort(caller.id))
+            continue
+        if now_s < caller.last_resort_after_s:
+            continue
+        if caller.legs + (caller.id in rung) < MOST_LEGS:
+            decisions.append(RingLastResort(caller.id))
+        elif caller.offers and not caller.leaving:
+            # There is no fourth place: the longest tried partner makes room, and once it has the last resort rings.
+            longest = min(caller.offers, key=lambda each: each.since_s)
+            decisions.append(Withdraw(caller.id, longest.partner, "last-resort"))
     return decisions
 
 
 def _offers(
-    line: Sequence[Caller], desks: Sequence[Desk], partners: Sequence[Partner], rules: Rules, now_s: float
+    line: Sequence[Caller],
+    rung: Collection[str],
+    desks: Sequence[Desk],
+    partners: Sequence[Partner],
+    rules: Rules,
+    now_s: float,
 ) -> list[Decision]:
     if not rules.giving:
         return []
-    free = sum(1 for desk in desks if desk.free_since_s is not None)
-    waiting = [caller for caller in line if caller.rings_at is None]
     decisions: list[Decision] = []
-    for ahead, caller in enumerate(waiting):
-        if caller.offered_to is not None or caller.hops > 0 or ahead < free:
+    ahead = 0
+    for caller in line:
+        # While a desk rings there is hope at home; whom that takes too long for an urgent caller rings elsewhere too.
+        if caller.id in rung or (caller.rings_at is not None and not _pressing(caller, rules, now_s)):
             continue
-        left_s = time_left_s(waited_s=caller.waited_s(now_s), urgent=caller.urgent, norms=rules.norms)
-        home = chance_within(
-            ahead=ahead, desks_present=len(desks), desks_free=free, handling_s=rules.handling_s, time_s=left_s
-        )
-        best = _best_partner(partners, left_s, rules)
-        if best is None or home >= rules.below_chance or best[0] < home + rules.margin:
-            continue
-        chance, partner = best
-        decisions.append(Offer(caller.id, partner.name, chance_home=home, chance_partner=chance))
-        partners = [_one_more(other) if other is partner else other for other in partners]
+        offer = _offer(caller, ahead, len(desks), partners, rules, now_s)
+        while offer is not None:
+            decisions.append(offer)
+            partners = [_one_more(other) if other.name == offer.partner else other for other in partners]
+            standing = StandingOffer(offer.partner, now_s)
+            caller = replace(caller, offers=(*caller.offers, standing))
+            offer = _offer(caller, ahead, len(desks), partners, rules, now_s)
+        ahead += caller.rings_at is None
     return decisions
+
+
+def _pressing(caller: Caller, rules: Rules, now_s: float) -> bool:
+    return caller.urgent and caller.waited_s(now_s) >= rules.urgent_overflow_s
+
+
+def _offer(
+    caller: Caller, ahead: int, desks_present: int, partners: Sequence[Partner], rules: Rules, now_s: float
+) -> Offer | None:
+    """The next offer that this caller needs; None when there is none to make."""
+    pressing = _pressing(caller, rules, now_s)
+    resort = caller.last_resort_since_s is not None or caller.waited_s(now_s) >= rules.urgent_last_resort_s
+    # One place is for a desk at home, and once it is due one is for the last resort.
+    most = URGENT_PARTNERS - (rules.has_last_resort and resort) if pressing else 1
+    if caller.hops > 0 or len(caller.offers) >= most or caller.legs >= MOST_LEGS:
+        return None
+    if not caller.urgent and desks_present and caller.waited_s(now_s) < rules.wait_first_s:
+        return None
+    left_s, wanted = next_norm(waited_s=caller.waited_s(now_s), urgent=caller.urgent, norms=rules.norms)
+    home = chance_within(
+        ahead=ahead, desks_present=desks_present, desks_free=0, handling_s=rules.handling_s, time_s=left_s
+    )
+    if home >= wanted and not pressing:
+        return None
+    asked = {offer.partner for offer in caller.offers}
+    best = _best_partner([partner for partner in partners if partner.name not in asked], left_s, rules)
+    if best is None:
+        return None
+    chance, partner = best
+    if not pressing and chance < home + rules.margin * (1 - home):
+        return None
+    return Offer(caller.id, partner.name, chance_home=home, chance_partner=chance)
 
 
 def _best_partner(partners: Sequence[Partner], left_s: float, rules: Rules) -> tuple[float, Partner] | None:
     """The first in the agreement's order among those with the best chance; None when none may be asked."""
     best: tuple[float, Partner] | None = None
     for partner in partners:
-        if partner.resting or partner.ours_there >= partner.give_at_once:
+        if not partner.open or partner.resting or partner.ours_there >= partner.give_at_once:
             continue
-        if partner.given_last_hour >= partner.give_per_hour:
+        if partner.given_last_hour >= _most_per_hour(partner, rules):
             continue
         chance = _chance_there(partner, left_s, rules)
         if chance is not None and (best is None or chance > best[0]):
             best = (chance, partner)
     return best
+
+
+def _most_per_hour(partner: Partner, rules: Rules) -> int:
+    """By number and by share; a share never forbids the first call of an hour."""
+    if partner.give_share >= 1.0:
+        return partner.give_per_hour
+    return min(partner.give_per_hour, max(1, int(partner.give_share * rules.calls_last_hour)))
 
 
 def _chance_there(partner: Partner, left_s: float, rules: Rules) -> float | None:

@@ -44,10 +44,20 @@ def chance_within(*, ahead: int, desks_present: int, desks_free: int, handling_s
     return erlang_cdf(ahead + 1 - desks_free, desks_present / handling_s, time_s)
 
 
-def time_left_s(*, waited_s: float, urgent: bool, norms: Norms) -> float:
-    """Seconds until the next norm that this caller can still meet; a caller past all of them counts by the minute."""
-    limits = (norms.urgent_s, norms.short_s, norms.long_s) if urgent else (norms.short_s, norms.long_s)
-    return next((limit - waited_s for limit in limits if waited_s < limit), 60.0)
+def expected_wait_s(ahead: int, desks_present: int, handling_s: float) -> float | None:
+    """Mean of the Erlang(ahead + 1, c/h) wait, (k + 1)·h/c; None while no desk is manned and nothing can be said."""
+    return (ahead + 1) * handling_s / desks_present if desks_present > 0 else None
+
+
+def next_norm(*, waited_s: float, urgent: bool, norms: Norms) -> tuple[float, float]:
+    """Seconds until the next norm that this caller can still meet, and the share of callers who must meet it.
+
+    A caller past all norms is looked at by the minute and should be helped at once: any better chance is taken.
+    """
+    limits = [(norms.short_s, norms.short_share), (norms.long_s, norms.long_share)]
+    if urgent:
+        limits.insert(0, (norms.urgent_s, norms.urgent_share))
+    return next(((limit_s - waited_s, share) for limit_s, share in limits if waited_s < limit_s), (60.0, 1.0))
 
 
 def pressure(chance_2min: float, norms: Norms) -> Pressure:

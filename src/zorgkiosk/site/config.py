@@ -9,12 +9,14 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zorgkiosk.capacity.catalog import CATEGORIES
 from zorgkiosk.config_file import Section, load
 from zorgkiosk.contract.names import Code
 from zorgkiosk.contract.status import Freshness
+from zorgkiosk.overflow.hours import Window
+from zorgkiosk.overflow.hours import parse as parse_hours
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
@@ -82,37 +84,108 @@ class CapacityItem(Section):
 
 
 class Front(Section):
-    """Kamailio: `address` on the building's network for trunk, phones and partners; workers on loopback."""
+    """Kamailio: `address` on the building's network for trunk, phones and partners; workers on loopback.
+
+    `exchange_address` is where desks that are extensions, and the last resort, are called through.
+    `handover`: `bridge` keeps the caller's place and carries the audio; `redirect` sends the trunk elsewhere (302).
+    """
 
     address: IPv4Address
     sip_port: Port = 5060
     tls_port: Port = 5061
     internal_port: Port = 5080
     trunk_addresses: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
+    exchange_address: IPv4Address | None = None
+    exchange_port: Port = 5060
+    handover: Literal["bridge", "redirect"] = "bridge"
+
+
+class Announcements(Section):
+    """What callers hear: WAV files (8 kHz, 16 bits, mono) in `folder`. The shipped ones are in Dutch.
+
+    `minutes` names one file per number of minutes by the place of `{}`; those that exist are used.
+    """
+
+    folder: Path
+    welcome: str = "welkom.wav"
+    waiting: str = "wachten.wav"
+    almost: str = "bijna.wav"
+    minutes: Annotated[str, Field(pattern=r"^[^{}/]*\{\}[^{}/]*$")] = "minuten-{}.wav"
+    longer: str = "langer.wav"
+    partner: str = "partner.wav"
+    urgent: str = "spoed.wav"
+    lost: str = "verbroken.wav"
+    every_s: Annotated[float, Field(ge=10, le=300)] = 30
+    """Seconds from one announcement to the next; silence between."""
+
+    @model_validator(mode="after")
+    def _are_there(self) -> Self:
+        names = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
+        missing = [name for name in names if not (self.folder / name).is_file()]
+        if missing:
+            raise ValueError(f"not in {self.folder}: {', '.join(missing)}: copy the shipped announcements there")
+        return self
+
+
+Extension = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$")]
+EMERGENCY = ("112", "911", "999")
+"""Never ours to call: whoever needs them calls them directly."""
 
 
 class Telephony(Section):
     """The waiting line and its call workers. One worker is one caller, so `workers` bounds the line's length."""
 
-    announcement: Path
     workers: Annotated[int, Field(ge=1, le=64)] = 12
     worker_sip_port: Port = 5100
     worker_rtp_port: Port = 41000
-    announcement_every_s: Annotated[float, Field(ge=5, le=120)] = 20
+    recycle_after_calls: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """A worker is replaced after so many callers, so that its memory stays bounded."""
     answer_after_s: Annotated[float, Field(ge=0, le=600)] = 45
     """Waiting callers hear early media until then; many trunks cut it after one to three minutes, so then we answer."""
     ring_s: Annotated[float, Field(ge=5, le=120)] = 20
     no_answer_rest_s: Annotated[float, Field(ge=0, le=600)] = 60
     handling_s: Annotated[float, Field(ge=10, le=3600)] = 360
     """Mean handling time a forecast starts from; the line learns the centre's own from its calls."""
+    urgent_overflow_s: Annotated[float, Field(ge=0, le=300)] = 15
+    urgent_last_resort_s: Annotated[float, Field(ge=5, le=600)] = 60
+    last_resort: Extension | None = None
+    """Extension of the exchange that rings for an urgent caller nobody picks up."""
+
+    @field_validator("last_resort")
+    @classmethod
+    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
+        return _no_emergency_number(value)
+
+
+def _no_emergency_number(value: str | None) -> str | None:
+    if value is not None and value.lstrip("0") in EMERGENCY:
+        raise ValueError(
+            f"'{value}' is an emergency number, which this product never calls: name a desk or a colleague"
+        )
+    return value
 
 
 class Desk(Section):
-    """One triagist's desk and the phone on it, registered at the front as `phone` with the password in secrets."""
+    """One triagist's desk: a `phone` that registers at the front (its password in secrets), or an `extension`.
+
+    An extension may also be a ring group of the exchange; it counts as one desk.
+    """
 
     id: Code
     title: Title
-    phone: Code
+    phone: Code | None = None
+    extension: Extension | None = None
+
+    @field_validator("extension")
+    @classmethod
+    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
+        return _no_emergency_number(value)
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.phone is None) == (self.extension is None):
+            raise ValueError("a desk has either a phone or an extension: write one of them")
+        return self
 
 
 class Partner(Section):
@@ -123,18 +196,39 @@ class Partner(Section):
     address: IPv4Address
     tls_port: Port = 5061
     agreed_on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    hours: tuple[str, ...] = ("altijd",)
     give_at_once: Annotated[int, Field(ge=0, le=99)] = 5
     give_per_hour: Annotated[int, Field(ge=0, le=999)] = 60
+    give_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """At most this share of the calls that reached us in the last hour."""
     take_at_once: Annotated[int, Field(ge=0, le=99)] = 5
     patience_s: Annotated[float, Field(ge=5, le=600)] = 60
     """How long a call may wait at the partner before another one is asked."""
+    redirect_to: Annotated[str, Field(pattern=r"^sips?:[A-Za-z0-9+._-]+@[A-Za-z0-9.-]+(:\d+)?$")] | None = None
+    """Where the trunk is sent with `handover = "redirect"`."""
+
+    @field_validator("hours")
+    @classmethod
+    def _are_understood(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_hours(value)
+        return value
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return parse_hours(self.hours)
 
 
 class Overflow(Section):
-    """A call is offered once its chance to meet the norm is below `below_chance` and a partner's `margin` better."""
+    """How readily calls are given and taken. Whether a partner is asked follows from the norms."""
 
-    below_chance: Annotated[float, Field(gt=0, le=1)] = 0.75
+    wait_first_s: Annotated[float, Field(ge=0, le=600)] = 105
+    """A caller waits here so long before a partner is asked, unless urgent or no desk is manned: most are helped here."""
     margin: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Part of the chance to miss the norm here that a partner must take away."""
+    reserve_desks: Annotated[int, Field(ge=0, le=99)] = 0
+    """So many free desks are kept from partners' callers."""
+    line_length: Annotated[int, Field(ge=1, le=99)] = 10
+    """With so many callers waiting here, partners' offers are declined."""
     rest_s: Annotated[float, Field(ge=0, le=600)] = 60
     """How long a partner that refused or did not answer is left alone."""
 
@@ -146,13 +240,15 @@ class Secrets(Section):
 
 
 class SiteConfig(Section):
-    """All of site.toml. `telephony`, `front`, `desk` and `partner` exist at a HAP only."""
+    """All of site.toml. `telephony`, `front`, `announcements`, `desk` and `partner`
+    exist at a HAP only."""
 
     site: Site
     hub: Hub
     panel: Panel = Panel()
     capacity: tuple[CapacityItem, ...] = ()
     front: Front | None = None
+    announcements: Announcements | None = None
     telephony: Telephony | None = None
     desk: tuple[Desk, ...] = ()
     partner: tuple[Partner, ...] = ()
@@ -164,7 +260,8 @@ class SiteConfig(Section):
         problems = [
             *_twice("capacity", "code", [item.code for item in self.capacity]),
             *_twice("desk", "id", [desk.id for desk in self.desk]),
-            *_twice("desk", "phone", [desk.phone for desk in self.desk]),
+            *_twice("desk", "phone", [desk.phone for desk in self.desk if desk.phone is not None]),
+            *_twice("desk", "extension", [desk.extension for desk in self.desk if desk.extension is not None]),
             *_twice("partner", "name", [partner.name for partner in self.partner]),
             *self._telephony_problems(),
         ]
@@ -173,20 +270,41 @@ class SiteConfig(Section):
         return self
 
     def _telephony_problems(self) -> list[str]:
-        problems = []
-        if (self.telephony is None) != (self.front is None):
-            problems.append("[telephony] and [front] belong together: write both or neither")
-        if self.telephony is None and (self.desk or self.partner):
-            problems.append("[[desk]] and [[partner]] need [telephony] and [front]")
-        if self.telephony is not None and not self.desk:
-            problems.append("[telephony] needs at least one [[desk]]")
-        if any(partner.name == self.site.name for partner in self.partner):
-            problems.append("[[partner]] names this site itself: write the other centre's name")
+        parts = {"telephony": self.telephony, "front": self.front, "announcements": self.announcements}
+        missing = [f"[{name}]" for name, section in parts.items() if section is None]
+        if len(missing) == len(parts):
+            return ["[[desk]] and [[partner]] need [telephony], [front] and [announcements]"] * bool(
+                self.desk or self.partner
+            )
+        if missing:
+            return [f"[telephony], [front] and [announcements] belong together: {', '.join(missing)} is missing"]
+        return [*self._desk_problems(), *self._partner_problems()]
+
+    def _desk_problems(self) -> list[str]:
+        problems = [] if self.desk else ["[telephony] needs at least one [[desk]]"]
         problems += [
             f"[[desk]] {desk.id}: phone '{desk.phone}' has no password: write it in secrets.toml under [phones]"
             for desk in self.desk
-            if desk.phone not in self.secrets.phones
+            if desk.phone is not None and desk.phone not in self.secrets.phones
         ]
+        on_exchange = [f"[[desk]] {desk.id}: its extension" for desk in self.desk if desk.extension is not None]
+        if self.telephony is not None and self.telephony.last_resort is not None:
+            on_exchange.append("[telephony] last_resort")
+        if self.front is not None and self.front.exchange_address is None:
+            problems += [
+                f"{each} is called through the exchange: write [front] exchange_address" for each in on_exchange
+            ]
+        return problems
+
+    def _partner_problems(self) -> list[str]:
+        names_us = any(partner.name == self.site.name for partner in self.partner)
+        problems = ["[[partner]] names this site itself: write the other centre's name"] * names_us
+        if self.front is not None and self.front.handover == "redirect":
+            problems += [
+                f'[[partner]] {partner.name}: handover = "redirect" needs redirect_to: where the trunk is sent'
+                for partner in self.partner
+                if partner.redirect_to is None
+            ]
         return problems
 
     @property

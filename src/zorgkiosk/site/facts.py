@@ -45,10 +45,18 @@ class DeskFact(Message):
     since_uptime_ms: int
 
 
+class OfferFact(Message):
+    """A partner that was asked. The chances to meet the norm, here and there, are why."""
+
+    partner: Code
+    chance_home: Share | None = None
+    chance_partner: Share | None = None
+
+
 class CallFact(Message):
     """A caller in the line or in conversation: everything a screen shows and a restart needs, nothing of who it is.
 
-    `arrived_uptime_ms` is by this boot; `waited_before_s` was spent elsewhere. `chance_*`: why a partner was asked.
+    `arrived_uptime_ms` is by this boot; `waited_before_s` was spent elsewhere.
     """
 
     worker: Annotated[int, Field(ge=0, le=999)]
@@ -59,10 +67,11 @@ class CallFact(Message):
     arrived_uptime_ms: int
     waited_before_s: Seconds = 0
     talking_at: Code | None = None
-    """Desk id or partner name the caller talks to; None while waiting."""
-    offered_to: Code | None = None
-    chance_home: Share | None = None
-    chance_partner: Share | None = None
+    """Desk id, partner name or `last-resort` the caller talks to; None while waiting."""
+    rings_at: Code | None = None
+    """Desk whose phone rings for the caller."""
+    offers: tuple[OfferFact, ...] = ()
+    """Where the caller also waits; once a partner has picked up, the offer it took."""
 
 
 class LineFact(Message):

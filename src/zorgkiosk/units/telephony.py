@@ -7,24 +7,28 @@ import importlib.util
 import logging
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from zorgkiosk.config_file import ConfigError
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.contract.status import Ack, SiteState
 from zorgkiosk.site.clock import SystemClock
-from zorgkiosk.site.config import Front, SiteConfig, Telephony, load_site
+from zorgkiosk.site.config import load_site
 from zorgkiosk.site.facts import DeskPresence, LineFact, OverflowSwitch, age_s, read
 from zorgkiosk.site.store import Store, StoreView
+from zorgkiosk.site.telephony.announcer import Announcer
+from zorgkiosk.site.telephony.calendar import Calendar
 from zorgkiosk.site.telephony.front import RPC_SOCKET
 from zorgkiosk.site.telephony.front_link import FrontLink
 from zorgkiosk.site.telephony.front_rpc import FrontRpc
 from zorgkiosk.site.telephony.journal import Journal
 from zorgkiosk.site.telephony.line import Line
 from zorgkiosk.site.telephony.messages import Event
+from zorgkiosk.site.telephony.partner_news import PartnerNews
 from zorgkiosk.site.telephony.pool import Pool
-from zorgkiosk.site.telephony.situation import Heard
-from zorgkiosk.site.telephony.wiring import front_directory, worker_settings
+from zorgkiosk.site.telephony.situation import Heard, status_of
+from zorgkiosk.site.telephony.wiring import TriageSite, front_directory, worker_settings
 
 _LOG = logging.getLogger(__name__)
 EX_UNAVAILABLE = 69  # sysexits.h
@@ -35,7 +39,8 @@ _TICK_S = 0.25
 def run(config_path: Path) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError; exits with 69 where pjsua2 is missing."""
     config = load_site(config_path)
-    if config.telephony is None or config.front is None:
+    site = TriageSite.of(config)
+    if site is None:
         raise ConfigError([f"{config_path}: telephony: this site has no [telephony] and [front]: nothing to run"])
     if importlib.util.find_spec("pjsua2") is None:
         _LOG.error(
@@ -43,24 +48,33 @@ def run(config_path: Path) -> None:
             "build or copy its wheel for this machine, or run only panel and sync"
         )
         raise SystemExit(EX_UNAVAILABLE)
-    asyncio.run(_Unit(config, config.telephony, config.front).serve())
+    asyncio.run(_Unit(site).serve())
 
 
 class _Unit:
     """The composition: one line, its pool, the wire to the front, and what the other units say."""
 
-    def __init__(self, config: SiteConfig, telephony: Telephony, front: Front) -> None:
-        self._config = config
+    def __init__(self, site: TriageSite) -> None:
+        config = self._config = site.config
         self._clock = SystemClock.of_this_boot()
         self._store = Store.open(config.telephony_db, "telephony", self._clock)
         self._panel = StoreView(config.panel_db)
         self._sync = StoreView(config.sync_db)
-        self._settings = worker_settings(config, telephony, front)
-        self._pool = Pool(self._settings, telephony.workers, self._on_event, self._on_gone)
-        self._link = FrontLink(
-            FrontRpc(front_directory(config) / RPC_SOCKET), self._settings.sip_uri, self._pool.attached, self._idle
+        self._settings = worker_settings(site)
+        self._pool = Pool(self._settings, site.telephony.workers, self._on_event, self._on_gone)
+        self._rpc = FrontRpc(front_directory(config) / RPC_SOCKET)
+        self._link = FrontLink(self._rpc, self._settings.sip_uri, self._pool.attached, self._idle)
+        names = [partner.name for partner in config.partner]
+        self._partners = PartnerNews(names, self._rpc, self._on_partners)
+        self._line = Line(
+            config,
+            site.telephony,
+            journal=Journal(self._store),
+            announcer=Announcer.of(site.announcements),
+            is_open=Calendar(self._clock).is_open,
+            workers=self._pool,
+            front=self._link,
         )
-        self._line = Line(config, telephony, Journal(self._store), self._pool, self._link)
 
     async def serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -69,10 +83,9 @@ class _Unit:
             loop.add_signal_handler(number, stop.set)
         self._config.site.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
         self._line.resume(read(LineFact, self._store.view().state().get("line")), time.monotonic())
+        works = (self._pool.run(), self._link.run(), self._partners.run(), self._look(), self._tick())
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(task) for task in (self._pool.run(), self._link.run(), self._look(), self._tick())
-            ]
+            running = [tasks.create_task(work) for work in works]
             await stop.wait()
             # Workers with callers stay and come back to the next line; idle ones need not.
             self._pool.retire_all()
@@ -86,6 +99,9 @@ class _Unit:
 
     def _on_gone(self, worker: int) -> None:
         self._line.gone(worker, time.monotonic())
+
+    def _on_partners(self, heard: Mapping[str, Heard]) -> None:
+        self._line.partners_said(heard, time.monotonic())
 
     def _idle(self) -> set[int]:
         return self._pool.attached() - self._line.busy_workers
@@ -121,7 +137,7 @@ class _Unit:
             value = state.get(f"partner/{partner.name}")
             said = read(SiteState, value)
             if value is not None and said is not None and isinstance(said.triage, Triage):
-                heard[partner.name] = Heard(said.triage, now_s - age_s(value, self._clock))
-        self._line.partners_said(heard, now_s)
+                heard[partner.name] = Heard(status_of(said.triage), now_s - age_s(value, self._clock))
+        self._partners.broker_brought(heard)
         if (ack := read(Ack, state.get("acked/telephony"))) is not None:
             self._store.prune(ack.epoch, ack.up_to)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract.events import EventData, Said
 from zorgkiosk.contract.names import Message
 from zorgkiosk.contract.status import Ack
@@ -74,7 +75,8 @@ def triage_centre(folder: Path, desks: int = 2) -> SiteConfig:
             "site": {"name": "hap-midden", "title": "HAP Midden", "region": "oost", "data_dir": folder / "data"},
             "hub": {"host": "127.0.0.1", "ca_file": "ca", "certificate_file": "crt", "key_file": "key"},
             "front": {"address": "127.0.0.2", "trunk_addresses": ["127.0.0.0/8"]},
-            "telephony": {"announcement": "wait.wav"},
+            "announcements": {"folder": ANNOUNCEMENTS},
+            "telephony": {},
             "desk": [{"id": f"desk-{n}", "title": f"Werkplek {n}", "phone": f"desk-{n}"} for n in range(1, desks + 1)],
             "partner": [
                 {"name": "hap-zuid", "title": "HAP Zuid", "address": "127.0.0.3", "agreed_on": "2026-01-12"},

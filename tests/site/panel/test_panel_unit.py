@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract.events import CapacityConfirmed, CapacityReported, EventData
 from zorgkiosk.site.panel.web.app import LIVE_PLACES
 from zorgkiosk.site.store import StoreView
@@ -43,12 +44,13 @@ key_file = "site.key"
 port = {port}
 undo_s = 2
 """
-CENTRE = """
+CENTRE = f"""
 [front]
 address = "127.0.0.2"
 trunk_addresses = ["127.0.0.0/8"]
+[announcements]
+folder = "{ANNOUNCEMENTS}"
 [telephony]
-announcement = "wait.wav"
 """
 
 

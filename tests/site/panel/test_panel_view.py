@@ -9,7 +9,16 @@ from panel_site import NOON, OTHER_BOOT, known, nursing_home, said, triage_centr
 from zorgkiosk.contract.events import Triage, format_instant
 from zorgkiosk.contract.status import Ack, CapacityState, Freshness, SiteState
 from zorgkiosk.site.config import SiteConfig
-from zorgkiosk.site.facts import CallFact, CapacityFact, DeskFact, DeskPresence, LineFact, LinkFact, OverflowSwitch
+from zorgkiosk.site.facts import (
+    CallFact,
+    CapacityFact,
+    DeskFact,
+    DeskPresence,
+    LineFact,
+    LinkFact,
+    OfferFact,
+    OverflowSwitch,
+)
 from zorgkiosk.site.panel import screen
 from zorgkiosk.site.panel.known import Known, LostSeen, PendingTap
 from zorgkiosk.site.panel.region import region_page
@@ -175,9 +184,7 @@ def test_a_centre_sees_its_line_and_who_helps_whom() -> None:
             hops=0,
             urgent=False,
             arrived_uptime_ms=UP - 99_000,
-            offered_to="hap-zuid",
-            chance_home=0.41,
-            chance_partner=0.93,
+            offers=(OfferFact(partner="hap-zuid", chance_home=0.41, chance_partner=0.93),),
         ),
     )
     heard = {"triage": value(TRIAGE, 2), "line": value(LineFact(calls=calls), 2)}
@@ -188,6 +195,26 @@ def test_a_centre_sees_its_line_and_who_helps_whom() -> None:
     assert shown.overflow.helps == ("Wij krijgen hulp van HAP Zuid: 2 gesprekken", "Wij helpen HAP Noord: 1 gesprek")
     assert shown.overflow.reason == "Kans op 2 min: hier 41 %, HAP Zuid 93 %"
     assert shown.overflow.giving and shown.overflow.accepting
+
+
+@pytest.mark.parametrize("place", ["rings_at", "talking_at"])
+def test_a_desk_is_told_whose_caller_it_has_and_how_long_they_waited(place: str) -> None:
+    guest = CallFact.model_validate(
+        {
+            "worker": 1,
+            "sip_call_id": "a",
+            "origin": "hap-zuid",
+            "hops": 1,
+            "urgent": False,
+            "arrived_uptime_ms": UP - 80_000,
+            "waited_before_s": 100,
+            place: "desk-1",
+        }
+    )
+    desks = (DeskFact(id="desk-1", state="busy", since_uptime_ms=UP - 60_000),)
+    heard = {"triage": value(TRIAGE), "line": value(LineFact(calls=(guest,), desks=desks))}
+    panel = {"desk/desk-1": value(DeskPresence(present=True))}
+    assert triage(known(CENTRE, telephony=heard, panel=panel)).desks[0].since == "voor HAP Zuid, wachtte 2 min"
 
 
 @pytest.mark.parametrize("telephony", [{}, {"triage": value(TRIAGE, 26)}], ids=["never heard", "silent"])

@@ -17,6 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract import topics
 from zorgkiosk.contract.events import Event, from_cloudevent, split_batch
 from zorgkiosk.contract.names import Message
@@ -100,8 +101,9 @@ class Region:
             [front]
             address = "127.0.0.1"
             trunk_addresses = ["127.0.0.1"]
+            [announcements]
+            folder = "{ANNOUNCEMENTS}"
             [telephony]
-            announcement = "wachten.wav"
             [[desk]]
             id = "desk-1"
             title = "Werkplek 1"

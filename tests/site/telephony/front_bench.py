@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sip_peer import Message, Peer, digest
 
@@ -18,7 +21,7 @@ from zorgkiosk.lab.authority import Authority
 from zorgkiosk.site.telephony.front import FrontParameters, FrontPartner, Phone, command, rpc_socket, write
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
 
-FRONT, TRUNK, DESK, STRANGER, PARTNER = (f"127.0.71.{host}" for host in (1, 50, 60, 66, 9))
+FRONT, TRUNK, EXCHANGE, DESK, STRANGER, PARTNER = (f"127.0.71.{host}" for host in (1, 50, 55, 60, 66, 9))
 GOOD, NOBODY, SILENT, IMPOSTOR, FOREIGN = "hap-zuid", "hap-oost", "hap-stil", "hap-west", "hap-ver"
 PASSWORD = "long-enough-4-a-phone"
 
@@ -46,6 +49,7 @@ class Bench:
     foreign: Authority
     log_file: Path
     rpc: FrontRpc
+    process: subprocess.Popen[bytes]
     _open: list[Peer] = field(default_factory=list)
 
     @property
@@ -61,6 +65,15 @@ class Bench:
             asyncio.run(self.rpc.worker_ready(uri))
         return peer
 
+    def ask(self, method: str, *params: str | int) -> Any:
+        """Any question to the front, to see what it holds."""
+        return asyncio.run(self.rpc._ask(method, *params))
+
+    def again(self, worker: Peer, index: int) -> Peer:
+        """The same worker after the front was started anew, and forgot that it is ready."""
+        asyncio.run(self.rpc.worker_ready(self.parameters.worker_uris[index]))
+        return worker
+
     def caller(self, address: str = TRUNK) -> Peer:
         return self._keep(Peer.udp(address, 0, self.outside))
 
@@ -74,20 +87,36 @@ class Bench:
     def options(self, caller: Peer) -> Message:
         return caller.reply_to(caller.request("OPTIONS", f"sip:line@{self.parameters.address}"))
 
-    def register(self, phone: Peer, user: str, password: str) -> Message:
+    def register(self, phone: Peer, user: str, password: str, *, expires_s: int = 60) -> Message:
         """The answer to a REGISTER with digest."""
-        registrar = f"sip:{self.parameters.address}"
+        answer = self.try_password(phone, user, password, expires_s=expires_s, timeout_s=2.0)
+        assert answer is not None
+        return answer
+
+    def try_password(
+        self, phone: Peer, user: str, password: str, *, expires_s: int = 60, timeout_s: float = 0.02
+    ) -> Message | None:
+        """The same for one whom the front may meet with silence: None then."""
+        asked = self._ask_to_register(phone, user, expires_s)
+        challenge = phone.maybe(lambda message: message.get("Call-ID") == asked["Call-ID"], timeout_s)
+        if challenge is None:
+            return None
+        answer = digest(challenge["WWW-Authenticate"], "REGISTER", asked.uri, user, password)
+        told = self._ask_to_register(phone, user, expires_s, ("Authorization", answer))
+        return phone.maybe(lambda message: message.get("Call-ID") == told["Call-ID"], timeout_s)
+
+    def borrowed_challenge(self, guesser: Peer, phone: Peer, user: str) -> None:
+        """A wrong password from the phone's address, on a challenge that was sent to the guesser."""
+        challenge = guesser.reply_to(self._ask_to_register(guesser, user, 60))["WWW-Authenticate"]
+        answer = digest(challenge, "REGISTER", f"sip:{self.parameters.address}", user, "wrong")
+        assert phone.reply_to(self._ask_to_register(phone, user, 60, ("Authorization", answer))).code == 401
+
+    def _ask_to_register(self, phone: Peer, user: str, expires_s: int, *headers: tuple[str, str]) -> Message:
         address = f"<sip:{user}@{self.parameters.address}>"
-
-        def ask(cseq: int, *headers: tuple[str, str]) -> Message:
-            return phone.request(
-                "REGISTER", registrar, to=address, from_=f"{address};tag=1", cseq=cseq,
-                call_id=f"register-{user}-{time.monotonic_ns()}", headers=(("Expires", "60"), *headers),
-            )  # fmt: skip
-
-        challenge = phone.reply_to(ask(1))["WWW-Authenticate"]
-        answer = digest(challenge, "REGISTER", registrar, user, password)
-        return phone.reply_to(ask(2, ("Authorization", answer)))
+        return phone.request(
+            "REGISTER", f"sip:{self.parameters.address}", to=address, from_=f"{address};tag=1", cseq=1 + len(headers),
+            call_id=f"register-{user}-{time.monotonic_ns()}", headers=(("Expires", str(expires_s)), *headers),
+        )  # fmt: skip
 
     def partner(self, name: str, *, authority: Authority | None = None, listens_on: int = 0) -> Peer:
         """A partner's front that connects to ours, with a certificate in that name."""
@@ -106,6 +135,18 @@ class Bench:
         return next(each.tls_port for each in self.parameters.partners if each.name == partner)
 
     @contextmanager
+    def deaf(self, partner: str) -> Iterator[None]:
+        """A black hole at the partner's address: so many wait there already that the kernel drops every SYN."""
+        with socket.socket() as listener, ExitStack() as crowd:
+            listener.bind((PARTNER, self.port_of(partner)))
+            listener.listen(0)
+            for _ in range(3):
+                waiting = crowd.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
+            yield
+
+    @contextmanager
     def listening(self, partner: str) -> Iterator[socket.socket]:
         """The bare TCP listener at the partner's address."""
         with socket.socket() as listener:
@@ -122,10 +163,25 @@ class Bench:
         wrapped = self._context(ssl.PROTOCOL_TLS_SERVER, name, authority).wrap_socket(raw, server_side=True)
         return self._keep(Peer.tls(wrapped, (PARTNER, listener.getsockname()[1])))
 
+    def exchange(self) -> Peer:
+        """The PBX at the place where workers may dial extensions."""
+        assert self.parameters.exchange
+        return self._keep(Peer.udp(*self.parameters.exchange, self.outside))
+
+    def crash(self) -> None:
+        """Kill the front with all its processes, none of which may tidy up, and start it again as a service would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.process = spawn(self.parameters, self.log_file)
+        await_answer(self)
+
     def quiet(self) -> None:
         """End what a test left: no dialogs, no claims, no active worker, no open sockets."""
         for uri in self.parameters.worker_uris:
             asyncio.run(self.rpc.worker_died(uri))
+        self.close_all()
+
+    def close_all(self) -> None:
         for peer in self._open:
             peer.close()
         self._open.clear()
@@ -165,6 +221,8 @@ def parameters(
         worker_uris=tuple(f"sip:127.0.0.1:{free_port('127.0.0.1')}" for _ in range(2)),
         phones=(Phone("desk1", PASSWORD), Phone("desk2", PASSWORD)),
         partners=partners,
+        exchange=(EXCHANGE, free_port(EXCHANGE)),
+        extensions=("200", "huisarts1"),
         ca_file=authority.ca_file,
         certificate_file=certificate,
         key_file=key,
@@ -195,24 +253,29 @@ def facing(bench: Bench) -> Iterator[Bench]:
 def started(given: FrontParameters, authority: Authority, foreign: Authority) -> Iterator[Bench]:
     """Start the front, wait until it answers, end it by its process id."""
     write(given)
-    bench = Bench(given, authority, foreign, given.directory / "log", FrontRpc(rpc_socket(given)))
-    with bench.log_file.open("wb") as log:
-        process = subprocess.Popen(command(given), stdout=log, stderr=log)
-        try:
-            _await_answer(bench, process)
-            yield bench
-        finally:
-            process.terminate()
-            process.wait(10)
+    log_file = given.directory / "log"
+    bench = Bench(given, authority, foreign, log_file, FrontRpc(rpc_socket(given)), spawn(given, log_file))
+    try:
+        await_answer(bench)
+        yield bench
+    finally:
+        bench.process.terminate()
+        bench.process.wait(10)
 
 
-def _await_answer(bench: Bench, process: subprocess.Popen[bytes]) -> None:
+def spawn(given: FrontParameters, log_file: Path) -> subprocess.Popen[bytes]:
+    """The front's process, leader of a group of its own."""
+    with log_file.open("ab") as log:
+        return subprocess.Popen(command(given), stdout=log, stderr=log, start_new_session=True)
+
+
+def await_answer(bench: Bench) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
             asyncio.run(bench.rpc.status())
         except FrontError:
-            assert process.poll() is None, bench.log_file.read_text()
+            assert bench.process.poll() is None, bench.log_file.read_text()
             time.sleep(0.02)
         else:
             return

@@ -83,7 +83,7 @@ def test_files_are_written_whole_and_secrets_are_private(tmp_path: Path) -> None
     assert main.read_text() == render(given)["kamailio.cfg"]
     assert stat.S_IMODE((main.parent / "secrets.cfg").stat().st_mode) == 0o600
     assert {stat.S_IMODE(each.stat().st_mode) & 0o007 for each in main.parent.iterdir()} == {0}
-    assert {each.name for each in main.parent.iterdir()} == {*render(given), "run"}
+    assert {each.name for each in main.parent.iterdir()} == {*render(given), "run", "phones"}
 
 
 def test_everything_kamailio_makes_stays_below_the_directory() -> None:
@@ -101,6 +101,24 @@ def test_a_directory_too_deep_for_a_unix_socket_is_refused() -> None:
         render(parameters(directory=Path(f"{longest}d")))
 
 
+def test_the_exchange_has_a_place_in_the_rules_only_where_there_is_one() -> None:
+    with_one = render(parameters(exchange=("192.168.1.2", 5070), extensions=("200", "huisarts1")))
+    assert "$sht(extension=>200) = 1;" in with_one["secrets.cfg"]
+    assert '"@192.168.1.2:5070"' in with_one["kamailio.cfg"]
+    assert "exchange_address" not in with_one["kamailio.cfg"]
+    assert '$rd == "exchange"' not in render(parameters())["kamailio.cfg"]
+
+
+def test_the_place_of_a_phone_survives_a_new_rendering(tmp_path: Path) -> None:
+    given = parameters(directory=tmp_path / "front")
+    write(given)
+    place = given.directory / "phones" / "desk1"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    place.write_text("somewhere")
+    write(given)
+    assert place.read_text() == "somewhere"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -116,6 +134,20 @@ def test_a_directory_too_deep_for_a_unix_socket_is_refused() -> None:
         ({"worker_uris": ()}, "needs a worker"),
         ({"worker_uris": ("sip:192.168.1.5:5101",)}, "sip:127.0.0.1:5101"),
         ({"internal_port": 0}, "0 is not a port"),
+        ({"partners": (FrontPartner("exchange", "10.0.0.9", 5061),)}, "that name is taken"),
+        ({"exchange": ("pbx", 5060)}, "'pbx' is not an IPv4 address"),
+        ({"exchange": ("192.168.1.2", 0)}, "0 is not a port"),
+        ({"extensions": ("200",)}, "need an exchange"),
+        *(
+            ({"exchange": ("192.168.1.2", 5060), "extensions": (extension,)}, message)
+            for extension, message in [
+                *(
+                    (number, "emergency number")
+                    for number in ("112", "0112", "00112", "911", "999", "Emergency", "SOS")
+                ),
+                *((number, "only letters and digits") for number in ("", "2 0", "200;x", "+31612", "*21", "2" * 33)),
+            ]
+        ),
         ({"directory": Path("front")}, "has to be absolute"),
         ({"key_file": Path("/etc/it's here.key")}, "special signs"),
     ],

@@ -2,125 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from centre import TO_ZUID, Centre, config, heard, open_centre, ring
 
-from fakes import RecordingFront, RecordingWorkers
-from zorgkiosk.contract.events import CallHandled, Triage, TriageChanged
-from zorgkiosk.site.clock import SystemClock
-from zorgkiosk.site.config import SiteConfig
-from zorgkiosk.site.facts import LineFact, OverflowSwitch, read
-from zorgkiosk.site.store import Store
-from zorgkiosk.site.telephony.journal import Journal
-from zorgkiosk.site.telephony.line import Line
+from zorgkiosk.contract.events import Triage, TriageChanged
+from zorgkiosk.site.facts import OverflowSwitch, read
 from zorgkiosk.site.telephony.messages import (
     AnswerCaller,
     Attached,
     Call,
     CallFinished,
-    CallOffered,
-    Command,
-    Hold,
     Leg,
-    LegAnswered,
     LegEnded,
-    Outcome,
     Refuse,
     RingLeg,
     WithdrawLeg,
 )
-from zorgkiosk.site.telephony.situation import Heard
-
-HOLD = Hold("/a.wav", 20)
-TO_ZUID = RingLeg(
-    "partner/hap-zuid",
-    "sip:line@hap-zuid",
-    True,
-    {"X-Zorgkiosk-Waited": "0.0", "X-Zorgkiosk-Hops": "1", "X-Zorgkiosk-Urgent": "0"},
-)
-
-
-def ring(desk: int) -> RingLeg:
-    return RingLeg(f"desk/desk-{desk}", f"sip:phone{desk}@desk", False, {})
-
-
-def config(tmp_path: Path) -> SiteConfig:
-    return SiteConfig.model_validate(
-        {
-            "site": {"name": "hap-noord", "title": "Noord", "region": "oost", "data_dir": tmp_path},
-            "hub": {"host": "127.0.0.1", "ca_file": "ca", "certificate_file": "c", "key_file": "k"},
-            "front": {"address": "127.0.11.1", "trunk_addresses": ["127.0.11.2"]},
-            "telephony": {"announcement": "/a.wav"},
-            "desk": [
-                {"id": "desk-1", "title": "Werkplek 1", "phone": "phone1"},
-                {"id": "desk-2", "title": "Werkplek 2", "phone": "phone2"},
-            ],
-            "partner": [{"name": "hap-zuid", "title": "Zuid", "address": "127.0.12.1", "agreed_on": "2026-01-01"}],
-            "secrets": {"phones": {"phone1": "long-enough-1", "phone2": "long-enough-2"}},
-        }
-    )
-
-
-@dataclass
-class Centre:
-    """hap-noord: one line with two desks, and what it sent."""
-
-    line: Line
-    store: Store
-    workers: RecordingWorkers
-    front: RecordingFront
-    now_s: float = 100.0
-
-    def call(self, worker: int, *, origin: str = "trunk", hops: int = 0, urgent: bool = False) -> None:
-        call = Call(f"call-{worker}", origin, hops, urgent, self.now_s, 0.0)
-        self.line.handle(worker, CallOffered(call), self.now_s)
-
-    def answered(self, worker: int, leg: str) -> None:
-        self.line.handle(worker, LegAnswered(leg), self.now_s)
-
-    def finished(self, worker: int, outcome: Outcome, by: str | None = None, waited_s: float = 8.0) -> None:
-        done = CallFinished(f"call-{worker}", "trunk", 0, False, waited_s, 60.0, by, outcome)
-        self.line.handle(worker, done, self.now_s)
-
-    def sent(self) -> list[tuple[int, Command]]:
-        return self.workers.take()
-
-    def later(self, seconds: float) -> None:
-        self.now_s += seconds
-        self.line.tick(self.now_s)
-
-    def desks(self) -> dict[str, str]:
-        return {desk.id: desk.state for desk in self.fact().desks}
-
-    def fact(self) -> LineFact:
-        fact = read(LineFact, self.store.view().state()["line"])
-        assert fact is not None
-        return fact
-
-    def records(self) -> list[CallHandled]:
-        return [r.data for r in self.store.view().outbox(after=0, limit=99) if isinstance(r.data, CallHandled)]
-
-    def restarted(self) -> Centre:
-        """A new line on the same store, with no worker attached yet."""
-        workers, front, site = RecordingWorkers(), RecordingFront(), config(self.store.path.parent)
-        assert site.telephony is not None
-        line = Line(site, site.telephony, Journal(self.store), workers, front)
-        line.resume(self.fact(), self.now_s)
-        line.staffed(["desk-1", "desk-2"], OverflowSwitch(), self.now_s)
-        return replace(self, line=line, workers=workers, front=front)
 
 
 @pytest.fixture
 def centre(tmp_path: Path) -> Centre:
-    site = config(tmp_path)
-    assert site.telephony is not None
-    store = Store.open(tmp_path / "telephony.db", "telephony", SystemClock.of_this_boot())
-    workers, front = RecordingWorkers(), RecordingFront()
-    line = Line(site, site.telephony, Journal(store), workers, front)
-    line.staffed(["desk-1", "desk-2"], OverflowSwitch(), 100.0)
-    return Centre(line, store, workers, front)
+    return open_centre(config(tmp_path))
 
 
 @pytest.fixture
@@ -134,22 +38,9 @@ def rush(centre: Centre) -> Centre:
     return centre
 
 
-def heard(*, free: int, accepting: bool = True, at_s: float = 100.0) -> Heard:
-    said = Triage(
-        desks_present=3,
-        desks_free=free,
-        waiting=0,
-        longest_wait_s=0,
-        accepting_overflow=accepting,
-        pressure="groen",
-        chance_2min=1,
-    )
-    return Heard(said, at_s)
-
-
 def test_a_caller_hears_the_announcement_and_the_first_free_desk_rings(centre: Centre) -> None:
     centre.call(0)
-    assert centre.sent() == [(0, HOLD), (0, ring(1))]
+    assert centre.sent() == [(0, ring(1))]
     assert centre.desks() == {"desk-1": "ringing", "desk-2": "free"}
     centre.answered(0, "desk/desk-1")
     assert centre.desks()["desk-1"] == "busy"
@@ -171,14 +62,15 @@ def test_a_desk_that_comes_free_rings_at_once_for_the_next(centre: Centre) -> No
 def test_nobody_rings_at_an_empty_desk(centre: Centre) -> None:
     centre.line.staffed(["desk-2"], OverflowSwitch(), centre.now_s)
     centre.call(0)
-    assert centre.sent() == [(0, HOLD), (0, ring(2))]
+    assert centre.sent() == [(0, ring(2))]
 
 
 def test_who_would_miss_the_norm_also_waits_at_the_partner(rush: Centre) -> None:
     rush.call(2)
-    assert rush.sent() == [(2, HOLD), (2, TO_ZUID)]
+    assert rush.sent() == [(2, TO_ZUID)]
     call = rush.fact().calls[-1]
-    assert (call.offered_to, call.chance_partner) == ("hap-zuid", 1.0) and (call.chance_home or 0) < 0.5
+    [offer] = call.offers
+    assert (offer.partner, offer.chance_partner) == ("hap-zuid", 1.0) and (offer.chance_home or 0) < 0.5
     rush.answered(2, "partner/hap-zuid")
     rush.finished(2, "answered", "partner/hap-zuid")
     [record] = rush.records()
@@ -267,7 +159,8 @@ def test_a_restarted_line_is_rebuilt_from_its_workers(rush: Centre) -> None:
     after.line.handle(2, Attached(2, 12, "sip:c", waiting), 105.0)
     assert after.desks() == {"desk-1": "busy", "desk-2": "ringing"}, "the waiting caller is served at home as well"
     call = next(call for call in after.fact().calls if call.worker == 2)
-    assert (call.arrived_uptime_ms, call.offered_to, call.chance_partner) == (100_000, "hap-zuid", 1.0)
+    [offer] = call.offers
+    assert (call.arrived_uptime_ms, offer.partner, offer.chance_partner) == (100_000, "hap-zuid", 1.0)
     after.later(3)
     assert after.fact().lost == 1, "the caller of worker 1 did not come back"
     assert [record.outcome for record in after.records()] == ["lost"]
@@ -296,9 +189,40 @@ def test_a_partners_caller_joins_the_line_and_is_never_passed_on(centre: Centre)
     centre.line.partners_said({"hap-zuid": heard(free=3)}, centre.now_s)
     centre.sent()
     centre.call(2, origin="hap-zuid", hops=1)
-    assert centre.sent() == [(2, HOLD)]
+    assert centre.sent() == []
     triage = read(Triage, centre.store.view().state()["triage"])
     assert triage is not None and triage.helping == {"hap-zuid": 1}
+
+
+def test_a_partners_caller_is_never_passed_on_whatever_it_says_of_itself(centre: Centre) -> None:
+    centre.line.staffed(["desk-1"], OverflowSwitch(), centre.now_s)
+    centre.line.partners_said({"hap-zuid": heard(free=3)}, centre.now_s)
+    centre.call(0)
+    centre.answered(0, "desk/desk-1")
+    centre.sent()
+    centre.call(1, origin="hap-zuid", hops=0)
+    centre.later(1)
+    assert centre.sent() == [] and [call.hops for call in centre.fact().calls] == [0, 1]
+
+
+def test_a_partner_that_counts_without_end_is_declined_and_recorded(centre: Centre) -> None:
+    centre.call(0, origin="hap-zuid", hops=10)
+    declined = CallFinished("call-0", "hap-zuid", 10, False, 0.0, 0.0, None, "refused")
+    centre.line.handle(0, declined, centre.now_s)
+    assert [(record.outcome, record.hops) for record in centre.records()] == [("refused", 9)]
+
+
+def test_a_desk_is_not_blamed_while_the_leg_before_is_still_ending(centre: Centre) -> None:
+    """An urgent caller has three places: the next desk rings when the silent one's leg has ended."""
+    centre.line.partners_said({"hap-zuid": heard(free=3)}, centre.now_s)
+    centre.call(0, urgent=True)
+    centre.sent()
+    centre.later(16)
+    assert [command.leg for _, command in centre.sent() if isinstance(command, RingLeg)] == ["partner/hap-zuid"]
+    centre.later(4)
+    assert centre.sent() == [(0, WithdrawLeg("desk/desk-1")), (0, ring(2))], "the third place was free"
+    centre.later(20)
+    assert (0, ring(1)) not in centre.sent()
 
 
 @pytest.mark.parametrize(
@@ -337,7 +261,7 @@ def test_a_full_disk_stops_no_call_and_loses_no_record(centre: Centre) -> None:
     worker = 0
     while True:  # until the file is full
         centre.call(worker)
-        assert (worker, HOLD) in centre.sent()
+        assert worker in {each for each, _, _ in centre.spoken()}
         centre.finished(worker, "answered", None)
         worker += 1
         if len(centre.records()) < worker:

@@ -59,12 +59,12 @@ def test_a_whole_call_comes_back_with_its_legs() -> None:
 
 
 def test_left_out_fields_take_their_defaults() -> None:
-    assert decode(b'{"kind": "Hold", "announcement": "a.wav"}') == Hold("a.wav", 20.0)
-    assert decode(b'{"kind": "Refuse", "code": 503, "reason": "Full"}') == Refuse(503, "Full", None)
+    assert decode(b'{"kind": "Hold", "files": ["a.wav"]}') == Hold(("a.wav",), 20.0, True)
+    assert decode(b'{"kind": "Refuse", "code": 503, "reason": "Full"}') == Refuse(503, "Full", None, None)
 
 
 def test_a_whole_number_will_do_for_seconds() -> None:
-    assert decode(b'{"kind": "Hold", "announcement": "a.wav", "repeat_s": 5}') == Hold("a.wav", 5.0)
+    assert decode(b'{"kind": "Hold", "files": [], "repeat_s": 5}') == Hold((), 5.0)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,16 @@ def test_a_whole_number_will_do_for_seconds() -> None:
         (b'{"kind": 7}', "not a message"),
         (b'{"kind": ["Hold"]}', "not a message"),
         (b'{"kind": "Explode"}', "not a message"),
-        (b'{"kind": "Hold"}', "announcement"),
-        (b'{"kind": "Hold", "announcement": 5}', "Hold.announcement"),
-        (b'{"kind": "Hold", "announcement": "a", "repeat_s": true}', "Hold.repeat_s"),
-        (b'{"kind": "Hold", "announcement": "a", "repeat_s": NaN}', "Hold.repeat_s"),
-        (b'{"kind": "Hold", "announcement": "a", "volume": 3}', "'volume'"),
+        (b'{"kind": "Hold"}', "files"),
+        (b'{"kind": "Hold", "files": "a.wav"}', "Hold.files"),
+        (b'{"kind": "Hold", "files": ["a.wav", 5]}', "Hold.files"),
+        (b'{"kind": "Hold", "files": ["a"], "repeat_s": true}', "Hold.repeat_s"),
+        (b'{"kind": "Hold", "files": ["a"], "repeat_s": NaN}', "Hold.repeat_s"),
+        (b'{"kind": "Hold", "files": ["a"], "now": 1}', "Hold.now"),
+        (b'{"kind": "Hold", "files": ["a"], "volume": 3}', "'volume'"),
         (b'{"kind": "Refuse", "code": "503", "reason": "x"}', "Refuse.code"),
         (b'{"kind": "Refuse", "code": 503, "reason": "x", "retry_after_s": 1.5}', "Refuse.retry_after_s"),
+        (b'{"kind": "Refuse", "code": 302, "reason": "x", "contact": 5}', "Refuse.contact"),
         (b'{"kind": "RingLeg", "leg": "d", "uri": "u", "partner": 1, "headers": {}}', "RingLeg.partner"),
         (b'{"kind": "RingLeg", "leg": "d", "uri": "u", "partner": true, "headers": {"a": 1}}', "RingLeg.headers"),
         (b'{"kind": "CallOffered", "call": null}', "CallOffered.call"),

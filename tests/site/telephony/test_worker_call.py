@@ -38,12 +38,14 @@ from zorgkiosk.site.telephony.worker.signals import (
     Act,
     Announce,
     Arrived,
+    Beep,
     Connect,
     Dial,
     Dialled,
     Digit,
     End,
     Fact,
+    Farewell,
     Gone,
     PickedUp,
     Reject,
@@ -53,11 +55,12 @@ from zorgkiosk.site.telephony.worker.signals import (
     Stop,
     Tell,
     TurnedAway,
+    Withdraw,
 )
 
 CALLER, ONE, TWO = "caller/1", "desk/1", "partner/hap-b"
 ARRIVED = Arrived(CALLER, "id-1", "trunk", 0, False, 30.0, False)
-HOLD = Hold("wait.wav", 15.0)
+HOLD = Hold(("wait.wav", "soon.wav"), 15.0)
 
 
 def ring(leg: str) -> RingLeg:
@@ -99,7 +102,7 @@ def test_a_caller_is_offered_and_held() -> None:
     call = idle()
     offer = Call("id-1", "trunk", 0, False, 100.0, 30.0)
     assert call.fact(ARRIVED, 100.0) == [Tell(CallOffered(offer))]
-    assert call.command(HOLD, 100.1) == [Announce(CALLER, "wait.wav", 15.0)]
+    assert call.command(HOLD, 100.1) == [Announce(CALLER, ("wait.wav", "soon.wav"), 15.0, True)]
 
 
 def test_the_first_to_pick_up_gets_the_caller_and_the_rest_is_withdrawn() -> None:
@@ -108,7 +111,7 @@ def test_the_first_to_pick_up_gets_the_caller_and_the_rest_is_withdrawn() -> Non
         Accept(CALLER),
         Connect(CALLER, TWO),
         Tell(LegAnswered(TWO)),
-        End(ONE),
+        Withdraw(ONE),
     ]
     assert call.fact(Gone(ONE, 200, "OK"), 110.1) == [Tell(LegEnded(ONE, 487, "withdrawn"))]
     assert call.fact(Gone(CALLER, 200, "OK"), 170.0) == [End(TWO)]
@@ -124,18 +127,31 @@ def test_a_caller_answered_before_is_not_answered_twice() -> None:
     assert Accept(CALLER) not in call.fact(PickedUp(ONE), 110.0)
 
 
-def test_a_leg_answered_too_late_is_ended() -> None:
+def test_a_leg_answered_too_late_hears_so() -> None:
     call = waiting(ONE, TWO)
     call.fact(PickedUp(TWO), 110.0)
-    assert call.fact(PickedUp(ONE), 110.0) == [End(ONE)]
+    assert call.fact(PickedUp(ONE), 110.0) == [Beep(ONE)]
+    assert call.fact(PickedUp(ONE), 110.1) == [], "once"
+    assert call.command(WithdrawLeg(ONE), 110.1) == [], "it ends by itself"
     assert call.fact(PickedUp(TWO), 110.0) == [], "the one that talks is left alone"
+    assert call.fact(Gone(ONE, 200, "OK"), 110.5) == [Tell(LegEnded(ONE, 487, "withdrawn"))]
 
 
-def test_a_leg_that_answers_while_it_is_withdrawn_is_ended() -> None:
+def test_a_leg_that_answers_while_it_is_withdrawn_hears_so() -> None:
     call = waiting(ONE)
-    assert call.command(WithdrawLeg(ONE), 105.0) == [End(ONE)]
-    assert call.fact(PickedUp(ONE), 105.1) == [End(ONE)]
+    assert call.command(WithdrawLeg(ONE), 105.0) == [Withdraw(ONE)]
+    assert call.command(WithdrawLeg(ONE), 105.0) == [], "once"
+    assert call.fact(PickedUp(ONE), 105.1) == [Beep(ONE)]
     assert told(call.fact(Gone(ONE, 200, "OK"), 105.2)) == [LegEnded(ONE, 487, "withdrawn")]
+
+
+def test_a_leg_that_answers_a_caller_just_gone_hears_so() -> None:
+    call = waiting(ONE)
+    assert call.fact(Gone(CALLER, 487, "x"), 107.0) == [Withdraw(ONE)]
+    assert call.fact(PickedUp(ONE), 107.0) == [Beep(ONE)]
+    ended, finished = told(call.fact(Gone(ONE, 200, "OK"), 107.4))
+    assert ended == LegEnded(ONE, 487, "withdrawn")
+    assert finished == CallFinished("id-1", "trunk", 0, False, 37.0, 0.0, None, "abandoned")
 
 
 def test_a_leg_that_ends_by_itself_says_why() -> None:
@@ -154,7 +170,7 @@ def test_ringing_is_said_once() -> None:
 
 def test_a_caller_who_leaves_ends_everything() -> None:
     call = waiting(ONE, TWO)
-    assert call.fact(Gone(CALLER, 487, "x"), 107.0) == [End(ONE), End(TWO)]
+    assert call.fact(Gone(CALLER, 487, "x"), 107.0) == [Withdraw(ONE), Withdraw(TWO)]
     assert told(call.fact(Gone(ONE, 487, "x"), 107.1)) == [LegEnded(ONE, 487, "withdrawn")]
     assert not call.idle
     _, finished = told(call.fact(Gone(TWO, 408, "x"), 111.0))
@@ -194,11 +210,37 @@ def test_an_invite_the_stack_refused_frees_the_worker() -> None:
 
 def test_a_refused_caller_frees_the_worker() -> None:
     call = waiting(ONE)
-    assert call.command(Refuse(503, "Full", 10), 102.0) == [Reject(CALLER, 503, "Full", 10), End(ONE)]
+    refusal = Reject(CALLER, 503, "Full", {"Retry-After": "10"})
+    assert call.command(Refuse(503, "Full", 10), 102.0) == [refusal, Withdraw(ONE)]
     call.fact(Gone(ONE, 487, "x"), 102.1)
     [finished] = told(call.fact(Gone(CALLER, 503, "x"), 102.2))
     assert isinstance(finished, CallFinished)
     assert finished.outcome == "refused"
+
+
+def test_a_caller_is_sent_elsewhere() -> None:
+    order = Refuse(302, "Moved Temporarily", contact="sip:post@hap-b.example")
+    sent = Reject(CALLER, 302, "Moved Temporarily", {"Contact": "<sip:post@hap-b.example>"})
+    assert waiting().command(order, 102.0) == [sent]
+
+
+@pytest.mark.parametrize("contact", [None, "", "sip:a@b>,<sip:evil@x", "sip:a@b\r\nX: y", "sip:\u00eb@b"])
+def test_a_way_that_leads_nowhere_is_no_way(contact: str | None) -> None:
+    """The PBX then takes its own."""
+    assert waiting().command(Refuse(302, "Moved", contact=contact), 102.0) == [
+        Reject(CALLER, 503, "Service Unavailable")
+    ]
+
+
+def test_only_a_redirection_has_a_contact() -> None:
+    assert waiting().command(Refuse(503, "Full", contact="sip:a@b"), 102.0) == [Reject(CALLER, 503, "Full")]
+
+
+def test_headers_that_would_break_an_invite_stay_behind() -> None:
+    order = RingLeg(ONE, "sip:one@desk", False, {"Diversion": "<sip:a@b>", "X-Bad": "a\r\nVia: b", "X-Hops": "1"})
+    assert waiting().command(order, 101.0) == [
+        Dial(ONE, CALLER, "sip:one@desk", False, {"Diversion": "<sip:a@b>", "X-Hops": "1"})
+    ]
 
 
 def test_a_refusal_that_crosses_a_pick_up_does_nothing() -> None:
@@ -233,13 +275,30 @@ def test_keys_go_to_the_other_side_of_a_conversation() -> None:
     assert call.fact(Digit(ONE, "#"), 111.0) == [SendDigit(CALLER, "#")]
 
 
-def test_a_conversation_without_audio_is_lost() -> None:
+@pytest.mark.parametrize(("silent", "other"), [(ONE, CALLER), (CALLER, ONE)])
+@pytest.mark.parametrize("first", ["silent", "other"], ids=["dead side gone first", "other side gone first"])
+def test_a_conversation_without_audio_is_lost_and_who_is_left_hears_so(silent: str, other: str, first: str) -> None:
     call = talking()
-    assert call.fact(Silent(ONE), 130.0) == [End(CALLER), End(ONE)]
-    call.fact(Gone(ONE, 408, "x"), 134.0)
-    [finished] = told(call.fact(Gone(CALLER, 200, "OK"), 134.0))
+    assert call.fact(Silent(silent), 130.0) == [End(silent), Farewell(other)]
+    one, two = (silent, other) if first == "silent" else (other, silent)
+    assert call.fact(Gone(one, 408, "x"), 134.0) == [], "the other one is being ended already"
+    [finished] = told(call.fact(Gone(two, 200, "OK"), 136.0))
     assert isinstance(finished, CallFinished)
     assert (finished.outcome, finished.answered_by, finished.talked_s) == ("lost", ONE, 20.0)
+    assert call.idle
+
+
+def test_when_both_sides_are_dead_nobody_is_told_anything() -> None:
+    call = talking()
+    assert call.fact(Silent(CALLER), 130.0) == [End(CALLER), Farewell(ONE)]
+    assert call.fact(Silent(ONE), 130.0) == [End(ONE)]
+
+
+def test_a_farewell_can_be_cut_short() -> None:
+    call = talking()
+    call.fact(Silent(ONE), 130.0)
+    assert call.command(Hold(("wait.wav",)), 130.5) == []
+    assert call.command(HangUp(), 131.0) == [End(CALLER)]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +353,7 @@ def test_a_waiting_caller_whose_line_stays_away_is_let_go() -> None:
     call = waiting(ONE)
     call.line_lost(200.0)
     assert call.tick(199.9 + NO_LINE_END_S) == []
-    assert call.tick(200.0 + NO_LINE_END_S) == [End(CALLER), End(ONE)]
+    assert call.tick(200.0 + NO_LINE_END_S) == [End(CALLER), Withdraw(ONE)]
 
 
 def test_a_conversation_needs_no_line() -> None:

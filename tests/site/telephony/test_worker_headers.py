@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zorgkiosk.site.telephony.worker.headers import LONGEST_WAIT_S, MOST_HOPS, introduction
+from zorgkiosk.site.telephony.worker.headers import (
+    LONGEST_HEADERS,
+    LONGEST_WAIT_S,
+    MOST_HOPS,
+    contact,
+    introduction,
+    sendable,
+)
 
 PLAIN = "v=0\r\nm=audio 4000 RTP/AVP 8 0\r\na=sendrecv\r\n"
 SECURE = "v=0\r\nm=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_256_CM_HMAC_SHA1_80 inline:x\r\n"
@@ -103,3 +110,68 @@ def test_noise_is_read_too(text: str) -> None:
     who = introduction(text)
     assert 0 <= who.waited_s <= LONGEST_WAIT_S
     assert 0 <= who.hops <= MOST_HOPS
+
+
+HISTORY = {
+    "Diversion": '"Praktijk" <sip:0201110000@pbx.example>;reason=unconditional;counter=1;privacy=off',
+    "History-Info": "<sip:a@pbx.example>;index=1, <sip:b@pbx.example?Reason=SIP%3Bcause%3D302>;index=1.1;mp=1",
+    "User-to-User": "56a390f3d2b7310023a2;encoding=hex;purpose=foo;content=bar",
+    "X-Empty": "",
+}
+
+
+def test_where_a_call_has_been_goes_along_as_it_is() -> None:
+    assert sendable(HISTORY) == HISTORY
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "1\r\nX-B: 2"),
+        ("X-A", "1\nX-B: 2"),
+        ("X-A", "1\r"),
+        ("X-A", "1\n"),
+        ("X-A", "Zo\u00eb"),
+        ("X-A", "\udceb"),
+        ("X-A", "\0"),
+        ("X-A", "x" * LONGEST_HEADERS),
+        ("X-A\r\nX-B", "1"),
+        ("X-A: 1\r\nX-B", "1"),
+        ("X A", "1"),
+        ("X-A\n", "1"),
+        ("X-\u00eb", "1"),
+        ("", "1"),
+    ],
+)
+def test_a_header_that_is_more_than_one_is_left_out_and_the_rest_goes(
+    name: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert sendable({"X-First": "1", name: value, "X-Last": "2"}) == {"X-First": "1", "X-Last": "2"}
+    [record] = caplog.records
+    assert "left out" in record.getMessage()
+    assert not value or value not in record.getMessage() or value in "12"
+
+
+def test_what_does_not_fit_on_an_invite_is_left_out() -> None:
+    many = {f"X-{number}": "y" * 500 for number in range(6)}
+    assert list(sendable(many)) == ["X-0", "X-1", "X-2"]
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_whatever_is_sent_is_one_line_of_ascii_a_header(headers: dict[str, str]) -> None:
+    for name, value in sendable(headers).items():
+        assert f"{name}: {value}".isascii()
+        assert len(f"{name}: {value}\r\n".splitlines()) == 1
+        assert headers[name] == value
+
+
+@pytest.mark.parametrize("uri", ["sip:post@hap-b.example", "sips:a@b:5061;transport=tls", "tel:+31201112222"])
+def test_a_contact_is_an_address_in_brackets(uri: str) -> None:
+    assert contact(uri) == f"<{uri}>"
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "sip:", "hap-b", "http://x", "<sip:a@b>", "sip:a@b>;x", "sip:a b@c", "sip:a@b\n", "sip:\u00eb@b", "*"]
+)
+def test_anything_else_is_no_contact(uri: str) -> None:
+    assert contact(uri) is None

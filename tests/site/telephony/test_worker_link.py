@@ -90,11 +90,11 @@ def test_it_knocks_every_200_ms_until_there_is_a_line(path: Path) -> None:
 
 def test_orders_in_pieces_and_in_clusters(path: Path, line: Line) -> None:
     link = attached(path, line)
-    first = encode(Hold("a.wav"))
+    first = encode(Hold(("a.wav",)))
     line.say(first[:7])
     assert link.poll(0.0) == []
     line.say(first[7:] + encode(Retire()) * 2)
-    assert heard(link) == [Hold("a.wav"), Retire(), Retire()]
+    assert heard(link) == [Hold(("a.wav",)), Retire(), Retire()]
 
 
 def test_noise_and_events_of_the_wrong_direction_are_skipped(path: Path, line: Line) -> None:

@@ -33,16 +33,21 @@ from zorgkiosk.site.telephony.messages import (
 pytest.importorskip("pjsua2", reason="the call worker needs pjsua2")
 pytestmark = pytest.mark.integration
 
-ANNOUNCED_HZ = 722
+ANNOUNCED_HZ, MINUTES_HZ, SOON_HZ, LOST_HZ = 722, 1289, 2314, 530
 WAV_S = 0.8
+BEEP_HZ = 800
+FREE_AGAIN_S = 0.6
 
 
 @pytest.fixture(scope="session")
-def announcement(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("sound") / "wait.wav"
-    samples = array(
-        "h", (round(9000 * math.sin(2 * math.pi * ANNOUNCED_HZ * n / 8000)) for n in range(int(8000 * WAV_S)))
-    )
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sound")
+
+
+def recorded(sounds: Path, hz: int, length_s: float = WAV_S) -> str:
+    """A WAV file that holds one tone."""
+    path = sounds / f"{hz}-{length_s}.wav"
+    samples = array("h", (round(9000 * math.sin(2 * math.pi * hz * n / 8000)) for n in range(int(8000 * length_s))))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -51,9 +56,21 @@ def announcement(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def announcement(sounds: Path) -> str:
+    return recorded(sounds, ANNOUNCED_HZ)
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
+def lost(request: pytest.FixtureRequest, sounds: Path) -> Path | None:
+    """What is said to who is left behind; a test sets its length in seconds."""
+    length_s = getattr(request, "param", None)
+    return Path(recorded(sounds, LOST_HZ, length_s)) if length_s else None
+
+
+@pytest.fixture
+def bench(tmp_path: Path, lost: Path | None) -> Iterator[Bench]:
+    bench = Bench(tmp_path, lost=lost)
     bench.line.open()
     bench.event(Attached)
     yield bench
@@ -73,7 +90,7 @@ def held(bench: Bench, wav: str) -> Phone:
     """A caller who hears the announcement."""
     caller = bench.town.call()
     bench.event(CallOffered)
-    bench.line.say(Hold(wav))
+    bench.line.say(Hold((wav,)))
     bench.until(lambda: ANNOUNCED_HZ in caller.hears(), why="no announcement")
     return caller
 
@@ -105,7 +122,7 @@ def test_a_call_from_offer_to_goodbye(bench: Bench, announcement: str) -> None:
     offered = bench.event(CallOffered).call
     assert (offered.origin, offered.waited_before_s, offered.hops, offered.urgent) == ("trunk", 12.5, 1, True)
     assert offered.sip_call_id == caller.call_id
-    bench.line.say(Hold(announcement))
+    bench.line.say(Hold((announcement,)))
     bench.until(lambda: caller.hears() == {ANNOUNCED_HZ}, why="no announcement")
     assert caller.code() == 183
     desk = ring(bench, "one", headers={"X-Zorgkiosk-Waited": "14"})
@@ -133,7 +150,7 @@ def test_a_call_from_offer_to_goodbye(bench: Bench, announcement: str) -> None:
 def test_the_announcement_comes_back_after_a_silence(bench: Bench, announcement: str) -> None:
     caller = bench.town.call()
     bench.event(CallOffered)
-    bench.line.say(Hold(announcement, repeat_s=2.0))
+    bench.line.say(Hold((announcement,), repeat_s=2.0))
     bench.until(lambda: ANNOUNCED_HZ in caller.hears())
     bench.until(lambda: len(caller.samples) > 8000 and not caller.hears(), why="no silence between")
     bench.until(lambda: ANNOUNCED_HZ in caller.hears(), why="announced once only")
@@ -142,12 +159,64 @@ def test_the_announcement_comes_back_after_a_silence(bench: Bench, announcement:
     assert caller.code() == 487
 
 
+def test_files_are_played_one_after_another(bench: Bench, sounds: Path, announcement: str) -> None:
+    """And one that is missing is left out, with one line in the log however often the list comes again."""
+    caller = bench.town.call()
+    bench.event(CallOffered)
+    gone = str(sounds / "gone.wav")
+    bench.line.say(Hold((announcement, gone, recorded(sounds, MINUTES_HZ)), repeat_s=3.0))
+    heard: list[set[int]] = []
+
+    def third_time() -> bool:
+        if tones := caller.hears():
+            heard.extend([tones] if heard[-1:] != [tones] else [])
+        return len(heard) >= 5
+
+    bench.until(third_time, timeout_s=12, why=f"heard {heard}")
+    assert heard == [{ANNOUNCED_HZ}, {MINUTES_HZ}, {ANNOUNCED_HZ}, {MINUTES_HZ}, {ANNOUNCED_HZ}]
+    for hz in (ANNOUNCED_HZ, MINUTES_HZ):
+        assert caller.bursts(hz)[:2] == pytest.approx([WAV_S, WAV_S], abs=0.05), "cut short"
+    assert bench.output().count(gone) == 1
+    caller.cancel()
+    finished(bench, "abandoned")
+
+
+def test_another_wait_is_told_without_talking_over_the_first(bench: Bench, sounds: Path, announcement: str) -> None:
+    caller = bench.town.call()
+    bench.event(CallOffered)
+    bench.line.say(Hold((announcement, recorded(sounds, MINUTES_HZ)), repeat_s=3.0))
+    bench.line.say(Hold((recorded(sounds, SOON_HZ),), repeat_s=30.0, now=False))
+    bench.until(lambda: caller.hears() == {SOON_HZ}, timeout_s=5)
+    assert len(caller.samples) / 8000 > 2.9, "too early"
+    for hz in (ANNOUNCED_HZ, MINUTES_HZ):
+        assert caller.bursts(hz) == pytest.approx([WAV_S], abs=0.05)
+    bench.line.say(Hold((announcement,)))
+    bench.until(lambda: caller.hears() == {ANNOUNCED_HZ}, timeout_s=0.5, why="at once, and alone")
+
+
+def test_an_answered_caller_still_hears_the_announcements(bench: Bench, sounds: Path, announcement: str) -> None:
+    caller = bench.town.call()
+    bench.event(CallOffered)
+    bench.line.say(Hold((announcement, recorded(sounds, MINUTES_HZ)), repeat_s=2.5))
+    bench.until(lambda: ANNOUNCED_HZ in caller.hears())
+    bench.line.say(AnswerCaller())
+    bench.until(lambda: caller.code() == 200)
+    bench.until(lambda: caller.hears() == {MINUTES_HZ}, why="the list ends with the answer")
+    bench.until(lambda: caller.hears() == {ANNOUNCED_HZ}, why="the list does not come again")
+    assert caller.bursts(MINUTES_HZ) == pytest.approx([WAV_S], abs=0.05)
+    caller.request("INVITE", body=caller.sdp())  # a refresh by the trunk
+    caller.deaf()
+    bench.until(lambda: caller.hears() == {MINUTES_HZ}, why="a re-INVITE ends the list")
+    caller.request("BYE")
+    finished(bench, "abandoned")
+
+
 def test_a_caller_may_be_answered_while_waiting(bench: Bench, announcement: str) -> None:
     caller = held(bench, announcement)
     bench.line.say(AnswerCaller())
     bench.until(lambda: caller.code() == 200)
     bench.until(lambda: not caller.hears(), why="announcement does not end")
-    bench.line.say(Hold(announcement))
+    bench.line.say(Hold((announcement,)))
     bench.until(lambda: ANNOUNCED_HZ in caller.hears(), why="the second announcement does not come")
     desk = ring(bench, "one")
     desk.reply(200, sdp=True)
@@ -165,6 +234,25 @@ def test_after_a_rest_the_next_call_has_sound_too(bench: Bench, announcement: st
     bench.until(lambda: time.monotonic() > rested_s)
     bench.town.phones.clear()
     bridged(bench, announcement)
+
+
+def test_many_calls_leave_little_behind(bench: Bench, announcement: str) -> None:
+    """The stack has 32 players, and the binding frees no finished dialog: 11 kB a call with three legs was measured."""
+    sizes_kb: list[int] = []
+    for _ in range(60):
+        bench.town.phones.clear()
+        caller = bench.town.call()
+        bench.event(CallOffered)
+        bench.line.say(Hold((announcement,)))
+        bench.until(lambda caller=caller: caller.code() == 183)  # type: ignore[misc]
+        desk = ring(bench, "one")
+        desk.reply(200, sdp=True)
+        bench.event(LegAnswered)
+        caller.request("BYE")
+        finished(bench, "answered")
+        sizes_kb.append(bench.memory_kb())
+    assert sizes_kb[-1] - sizes_kb[19] < 40 * 40, f"grows: {sizes_kb[::10]}"
+    assert "left out" not in bench.output()
 
 
 def test_a_desk_that_is_busy_leaves_the_caller_waiting(bench: Bench, announcement: str) -> None:
@@ -207,20 +295,92 @@ def test_of_two_desks_the_first_wins(bench: Bench, announcement: str) -> None:
     assert finished(bench, "answered").answered_by == "desk/two"
 
 
+def hears_that_it_was_late(bench: Bench, desk: Phone, *others: Phone) -> None:
+    """The desk, which answers now, hears two beeps and then BYE, and is free in time; nobody else hears them."""
+    answered_s = time.monotonic()
+    assert bench.event(LegEnded).code == 487
+    assert time.monotonic() - answered_s < FREE_AGAIN_S
+    bench.until(lambda: desk.got("BYE"), why="the later desk still talks")
+    bench.until(lambda: len(desk.bursts(BEEP_HZ)) == 2, timeout_s=0.5, why="no two beeps")
+    assert desk.bursts(BEEP_HZ) == pytest.approx([0.15, 0.15], abs=0.03)
+    assert not desk.hears()
+    assert desk.ever_heard(BEEP_HZ)
+    for other in others:
+        assert not other.ever_heard(BEEP_HZ)
+
+
 def test_two_desks_at_the_same_moment(bench: Bench, announcement: str) -> None:
-    """Both 200s are under way before either can be withdrawn: the later one is answered with BYE."""
+    """Both 200s are under way before either can be withdrawn."""
     caller = held(bench, announcement)
     one, two = ring(bench, "one"), ring(bench, "two")
     one.reply(200, sdp=True)
     two.reply(200, sdp=True)
-    winner = bench.event(LegAnswered).leg
-    late = bench.event(LegEnded)
-    assert late.code == 487
-    assert {winner, late.leg} == {"desk/one", "desk/two"}
-    desk, loser = (one, two) if winner == "desk/one" else (two, one)
-    bench.until(lambda: loser.got("BYE"), why="the later desk still talks")
-    talk(bench, caller, desk)
+    desk, loser = (one, two) if bench.event(LegAnswered).leg == "desk/one" else (two, one)
+    hears_that_it_was_late(bench, loser, caller, desk)
+    assert caller.hears() == {desk.tone_hz}
+    assert desk.hears() == {caller.tone_hz}
     assert not desk.got("BYE")
+    talk(bench, caller, desk)
+
+
+def test_a_pick_up_that_crosses_the_withdrawal(bench: Bench, announcement: str) -> None:
+    """RFC 5407 §3.1.2. The desk may be rung again afterwards."""
+    held(bench, announcement)
+    desk = ring(bench, "one")
+    desk.reply(180)
+    desk.obeys_cancel = False
+    bench.event(LegRinging)
+    bench.line.say(WithdrawLeg("desk/one"))
+    bench.until(lambda: desk.got("CANCEL"))
+    desk.reply(200, sdp=True)
+    hears_that_it_was_late(bench, desk)
+    bench.line.say(RingLeg("desk/one", "sip:one@desk", False, {}))
+    bench.until(lambda: bench.town.called("one") is not desk)
+
+
+def test_a_pick_up_just_after_another_or_after_the_caller_left(bench: Bench, announcement: str) -> None:
+    caller = held(bench, announcement)
+    one, two = ring(bench, "one"), ring(bench, "two")
+    one.reply(180)
+    one.obeys_cancel = False
+    two.reply(200, sdp=True)
+    bench.event(LegAnswered)
+    bench.until(lambda: one.got("CANCEL"))
+    one.reply(200, sdp=True)
+    hears_that_it_was_late(bench, one, caller, two)
+    talk(bench, caller, two)
+    caller.request("BYE")
+    finished(bench, "answered")
+    caller = held(bench, announcement)
+    desk = ring(bench, "three")
+    desk.reply(180)
+    desk.obeys_cancel = False
+    bench.event(LegRinging)
+    caller.cancel()
+    bench.until(lambda: desk.got("CANCEL"))
+    desk.reply(200, sdp=True)
+    caller.deaf()
+    hears_that_it_was_late(bench, desk, caller)
+    finished(bench, "abandoned")
+    bench.line.say(Retire())
+    bench.until_ended()
+    assert bench.process.returncode == 0
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["says nothing more", "answers without audio"])
+def test_a_late_desk_that_cannot_hear_is_free_at_once(bench: Bench, announcement: str, obeys: bool) -> None:
+    held(bench, announcement)
+    desk = ring(bench, "one")
+    desk.reply(180)
+    desk.obeys_cancel = False
+    bench.event(LegRinging)
+    bench.line.say(WithdrawLeg("desk/one"))
+    bench.until(lambda: desk.got("CANCEL"))
+    if not obeys:
+        desk.reply(200)
+    since_s = time.monotonic()
+    assert bench.event(LegEnded).code == 487
+    assert time.monotonic() - since_s < FREE_AGAIN_S
 
 
 def test_calls_go_on_without_a_line(bench: Bench, announcement: str) -> None:
@@ -305,7 +465,7 @@ def test_an_invite_without_a_proper_offer_is_harmless(bench: Bench, announcement
     odd = bench.town.call(body=body)
     if body == "":
         bench.event(CallOffered)
-        bench.line.say(Hold(announcement))
+        bench.line.say(Hold((announcement,)))
         bench.line.say(AnswerCaller())
         bench.until(lambda: odd.code() == 200 and ANNOUNCED_HZ in odd.hears(), why="offerless caller hears nothing")
         odd.request("BYE")
@@ -321,6 +481,38 @@ def test_the_line_may_refuse(bench: Bench) -> None:
     bench.line.say(Refuse(503, "Full", retry_after_s=10))
     bench.until(lambda: caller.code() == 503)
     finished(bench, "refused")
+
+
+def test_the_line_may_send_a_caller_elsewhere(bench: Bench) -> None:
+    caller = bench.town.call()
+    bench.event(CallOffered)
+    bench.line.say(Refuse(302, "Moved Temporarily", contact="sip:post@hap-b.example"))
+    bench.until(lambda: caller.code() == 302)
+    assert caller.replies[-1].headers["contact"] == "<sip:post@hap-b.example>"
+    finished(bench, "refused")
+
+
+def test_where_a_call_has_been_goes_along_unchanged(bench: Bench) -> None:
+    """RFC 5806, 7044 and 7433; what would be more than one header is left out, and said without its value."""
+    history = {
+        "Diversion": '"Praktijk" <sip:0201110000@pbx.example>;reason=unconditional;counter=1;privacy=off',
+        "History-Info": "<sip:a@pbx.example>;index=1, <sip:b@pbx.example?Reason=SIP%3Bcause%3D302>;index=1.1;mp=1",
+        "User-to-User": "56a390f3d2b7310023a2;encoding=hex;purpose=foo",
+    }
+    bench.town.call()
+    bench.event(CallOffered)
+    bad = {"X-Cut": "1\r\nX-Injected: 0201234567", "X-Cut-Too": "1\nX-Injected: 2", "X-In\r\njected": "3"}
+    desk = ring(
+        bench, "one", headers={**bad, **history, "X-Latin": "Zo\u00eb", "X-Long": "x" * 5000, "X-Raw": "\udceb"}
+    )
+    assert desk.invite is not None
+    for name, value in history.items():
+        assert desk.invite.headers[name.lower()] == value
+    assert not [name for name in desk.invite.headers if name.startswith("x-")]
+    assert bench.output().count("is left out") == 6
+    assert "njected" not in bench.output()
+    desk.reply(200, sdp=True)
+    bench.event(LegAnswered)
 
 
 def test_a_withdrawn_leg_is_cancelled(bench: Bench, announcement: str) -> None:
@@ -388,7 +580,7 @@ def test_any_name_of_a_caller_goes_along(bench: Bench, name: str, seen: str) -> 
 def test_without_its_sound_file_a_call_goes_on(bench: Bench) -> None:
     caller = bench.town.call()
     bench.event(CallOffered)
-    bench.line.say(Hold("/nowhere/wait.wav"))
+    bench.line.say(Hold(("/nowhere/wait.wav",)))
     bench.until(lambda: caller.code() == 183)
     desk = ring(bench, "one")
     desk.reply(200, sdp=True)
@@ -487,6 +679,26 @@ def test_options_is_answered(bench: Bench) -> None:
     probe.me, probe.other = "<sip:front@127.0.0.1>;tag=1", f"<{bench.town.worker_uri}>"
     probe.request("OPTIONS")
     bench.until(lambda: probe.code("OPTIONS") == 200)
+
+
+@pytest.mark.parametrize(
+    ("lost", "who", "length_s"),
+    [(1.0, "desk", 1.0), (9.0, "caller", 6.0)],
+    indirect=["lost"],
+    ids=["the desk died", "the caller died, and the announcement is long"],
+)
+def test_who_is_left_on_a_dead_line_hears_so(bench: Bench, announcement: str, who: str, length_s: float) -> None:
+    caller, desk = bridged(bench, announcement)
+    dead, left = (desk, caller) if who == "desk" else (caller, desk)
+    dead.speaking = False
+    bench.until(lambda: left.hears() == {LOST_HZ}, timeout_s=14, why="nothing said")
+    started_s = time.monotonic()
+    assert dead.got("BYE")
+    assert not dead.ever_heard(LOST_HZ)
+    bench.until(lambda: left.got("BYE"), timeout_s=7)
+    assert length_s - 0.3 < time.monotonic() - started_s < length_s + 0.3
+    assert left.bursts(LOST_HZ) == pytest.approx([length_s], abs=0.1)
+    assert finished(bench, "lost").answered_by == "desk/one"
 
 
 def test_a_far_end_without_power_ends_the_call(bench: Bench, announcement: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from zorgkiosk.lab.tone import measure, sine
+from zorgkiosk.lab.tone import level_db, measure, sine
 from zorgkiosk.site.telephony.messages import Command, Message, decode, encode
 
 FRAME = 160
@@ -99,6 +99,8 @@ class Phone:
         self.answered = False
         self.requests: list[Sip] = []
         self.codes: list[tuple[str, int]] = []
+        self.replies: list[Sip] = []
+        self.obeys_cancel = True
         self.talk_to: tuple[str, int] | None = None
         self.speaking = True
         self.samples: list[int] = []
@@ -127,6 +129,17 @@ class Phone:
         if self._measured[0] != len(self.samples):
             self._measured = (len(self.samples), set(measure(self.samples[-wanted:]).tones))
         return self._measured[1]
+
+    def bursts(self, hz: int) -> list[float]:
+        """How long, in seconds, this tone sounded each time in all that came; as exact as a frame. Alone:
+        in so short a piece a tone nearby counts too."""
+        loud = [level_db(self.samples[at : at + FRAME], hz) > -30 for at in range(0, len(self.samples), FRAME)]
+        return [len(list(run)) * FRAME_S for on, run in itertools.groupby(loud) if on]
+
+    def ever_heard(self, hz: int) -> bool:
+        """Not even for a tenth of a second; a window that exact tells apart tones that are mixed."""
+        starts = range(0, len(self.samples) - 5 * FRAME, 2 * FRAME)
+        return any(level_db(self.samples[at : at + 5 * FRAME], hz) > -25 for at in starts)
 
     def deaf(self) -> None:
         self.samples.clear()
@@ -200,6 +213,7 @@ class Phone:
 
     def _reply(self, message: Sip) -> None:
         self.codes.append((message.cseq_method, message.code))
+        self.replies.append(message)
         if message.cseq_method != "INVITE" or message.code < 200:
             return
         number = int(message.headers["cseq"].split()[0])
@@ -228,7 +242,7 @@ class Phone:
             self.target = contact[1]
         elif message.method == "CANCEL":
             self.answer(message, 200)
-            if not self.answered:
+            if not self.answered and self.obeys_cancel:
                 self.reply(487, "Request Terminated")
         elif message.method != "ACK":
             body = self.sdp() if message.method in ("INVITE", "UPDATE") and message.body else ""
@@ -383,9 +397,9 @@ class Line:
 class Bench:
     """One worker, its line, its town."""
 
-    def __init__(self, folder: Path, *, front_port: int | None = None, sip_port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, front_port: int | None = None, lost: Path | None = None) -> None:
         self.folder = folder
-        self.sip_port = sip_port or free_port()
+        self.sip_port = free_port()
         self.town = Town(self.sip_port)
         self.line = Line(folder / f"line{self.sip_port}.sock")
         self.others: list[Bench] = []
@@ -397,6 +411,7 @@ class Bench:
                 "--front", f"127.0.0.1:{front_port or self.town.port}",
                 "--media-address", "127.0.1.1", "--rtp-port", str(20000 + (self.sip_port * 20) % 40000),
                 "--line", str(self.line.path), "--lock", str(folder / f"lock{self.sip_port}"),
+                *(("--lost-announcement", str(lost)) if lost else ()),
             ],
             stderr=self.log, stdout=self.log, env=os.environ | {"PYTHONFAULTHANDLER": "1"},
         )  # fmt: skip
@@ -438,6 +453,13 @@ class Bench:
 
     def output(self) -> str:
         return Path(self.log.name).read_text()
+
+    def memory_kb(self) -> int:
+        """What the worker has that is no file's (proc(5), smaps_rollup)."""
+        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        found = re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)
+        assert found is not None
+        return int(found[1])
 
     def close(self) -> None:
         self.line.die()

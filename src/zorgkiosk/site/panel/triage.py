@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.site import facts
 from zorgkiosk.site.config import Desk
-from zorgkiosk.site.facts import CallFact, DeskFact, DeskPresence, LineFact, OverflowSwitch
+from zorgkiosk.site.facts import DeskFact, DeskPresence, LineFact, OverflowSwitch
 from zorgkiosk.site.panel import words
 from zorgkiosk.site.panel.known import Known, LostSeen
 
@@ -83,7 +83,7 @@ def triage_page(known: Known, page: int) -> TriagePage | None:
     here = desks[(page - 1) * a_page : page * a_page]
     return TriagePage(
         gauges=_gauges(known, triage),
-        desks=tuple(_desk(known, desk, states.get(desk.id), heard=line is not None) for desk in here),
+        desks=tuple(_desk(known, desk, states.get(desk.id), line) for desk in here),
         overflow=_overflow(known, triage, line),
         page=page,
         pages=pages,
@@ -126,21 +126,36 @@ def _lost(known: Known) -> tuple[str, bool]:
     return f"{times}, laatst {words.when(value.said.at, known.now.at)}", known.age_s(value) < LOST_ALARM_S
 
 
-def _desk(known: Known, desk: Desk, fact: DeskFact | None, *, heard: bool) -> DeskKey:
+def _desk(known: Known, desk: Desk, fact: DeskFact | None, line: LineFact | None) -> DeskKey:
     """The switch is ours and shows at once; what the phone does is telephony's, and follows."""
+    heard = line is not None
     presence = facts.read(DeskPresence, known.panel.get(f"desk/{desk.id}"))
     present = presence is not None and presence.present
     state, shape, word, since = "away", *words.DESKS["away"], ""
     if not heard and present:
         state, shape, word = "unknown", "?", "aangemeld, telefoon onbekend"
     elif fact is not None and fact.state != "away" and (present or fact.state == "busy"):
-        state, (shape, word), since = fact.state, words.DESKS[fact.state], _since(known, fact)
+        state, (shape, word), since = (
+            fact.state,
+            words.DESKS[fact.state],
+            _guest(known, fact, line) or _since(known, fact),
+        )
         word = word if present else "in gesprek, dan afwezig"
     elif present:
         state, shape, word = "joining", "◔", "meldt zich aan"
     elif fact is not None and fact.state == "away":
         since = _since(known, fact)
     return DeskKey(desk.id, desk.title, present, state, shape, word, since)
+
+
+def _guest(known: Known, fact: DeskFact, line: LineFact | None) -> str:
+    """For a partner's caller at this desk: where from, and how long they waited until it rang or was picked up."""
+    titles = {partner.name: partner.title for partner in known.config.partner}
+    for call in line.calls if line else ():
+        if fact.id in (call.talking_at, call.rings_at) and call.origin in titles:
+            waited_s = call.waited_before_s + max(0, fact.since_uptime_ms - call.arrived_uptime_ms) / 1000
+            return f"voor {titles[call.origin]}, wachtte {words.span(waited_s)}"
+    return ""
 
 
 def _since(known: Known, fact: DeskFact) -> str:
@@ -174,20 +189,14 @@ def _counts(partners: Mapping[str, int], titles: Mapping[str, str]) -> list[tupl
 
 def _reason(line: LineFact | None, titles: Mapping[str, str]) -> str:
     """Why the latest call in the line was offered to a partner."""
-    calls = [call for call in (line.calls if line else ()) if call.chance_home is not None and _partner(call, titles)]
-    if not calls:
+    asked = [
+        (call.arrived_uptime_ms, offer)
+        for call in (line.calls if line else ())
+        for offer in call.offers
+        if offer.chance_home is not None and offer.partner in titles
+    ]
+    if not asked:
         return ""
-    last = max(calls, key=lambda call: call.arrived_uptime_ms)
-    there = (
-        ""
-        if last.chance_partner is None
-        else f", {titles[_partner(last, titles)]} {words.percent(last.chance_partner)}"
-    )
+    last = max(asked, key=lambda each: each[0])[1]
+    there = "" if last.chance_partner is None else f", {titles[last.partner]} {words.percent(last.chance_partner)}"
     return f"Kans op 2 min: hier {words.percent(last.chance_home or 0.0)}{there}"
-
-
-def _partner(call: CallFact, titles: Mapping[str, str]) -> str:
-    for name in (call.talking_at, call.offered_to):
-        if name is not None and name in titles:
-            return name
-    return ""

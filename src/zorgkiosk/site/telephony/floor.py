@@ -13,6 +13,7 @@ from zorgkiosk.site.telephony.messages import TRUNK, Call
 
 DESK, PARTNER = "desk/", "partner/"
 """Prefixes of leg names."""
+LAST_RESORT = "last-resort"
 
 Activity = Literal["idle", "ringing", "busy", "no-answer"]
 
@@ -23,8 +24,16 @@ class Offered:
 
     partner: str
     since_s: float
-    chance_home: float | None
-    chance_partner: float | None
+    chance_home: float | None = None
+    chance_partner: float | None = None
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a caller has been told: the one-off announcements by name, and the list that is repeated now."""
+
+    once: frozenset[str] = frozenset()
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,16 +41,22 @@ class Held:
     """A caller of ours in the hands of a worker.
 
     `talking_at` is a leg name once somebody has picked up, `picked_up_s` when that was (None: before our time).
+    `won` is the offer that the partner took. `leaving` are legs that were withdrawn and have not ended yet.
     """
 
     worker: int
     call: Call
     rings_at: str | None = None
     ringing_since_s: float = 0.0
-    offered: Offered | None = None
+    offers: tuple[Offered, ...] = ()
+    last_resort_since_s: float | None = None
+    last_resort_after_s: float = 0.0
+    leaving: frozenset[str] = frozenset()
     talking_at: str | None = None
     picked_up_s: float | None = None
+    won: Offered | None = None
     answered_caller: bool = False
+    spoken: Spoken = Spoken()
 
     @property
     def waiting(self) -> bool:
@@ -51,10 +66,21 @@ class Held:
     def from_partner(self) -> bool:
         return self.call.origin != TRUNK
 
+    @property
+    def why(self) -> Offered | None:
+        """The offer that tells why the call was, or is, moved: the one that was taken, or the first that stands."""
+        return self.won or next(iter(self.offers), None)
+
     def waited_s(self, now_s: float) -> float:
         """Until the pick-up, or until now; time at another centre included."""
         until_s = now_s if self.picked_up_s is None else self.picked_up_s
         return self.call.waited_before_s + max(0.0, until_s - self.call.arrived_s)
+
+    def offered_at(self, partner: str) -> Offered | None:
+        return next((offer for offer in self.offers if offer.partner == partner), None)
+
+    def without_offer(self, partner: str) -> Held:
+        return replace(self, offers=tuple(offer for offer in self.offers if offer.partner != partner))
 
     @classmethod
     def reattached(cls, worker: int, call: Call, now_s: float) -> Held:
@@ -65,8 +91,10 @@ class Held:
                 continue
             if leg.name.startswith(DESK):
                 held = replace(held, rings_at=leg.name.removeprefix(DESK), ringing_since_s=now_s)
+            elif leg.name == LAST_RESORT:
+                held = replace(held, last_resort_since_s=now_s)
             else:
-                held = replace(held, offered=Offered(leg.name.removeprefix(PARTNER), now_s, None, None))
+                held = replace(held, offers=(*held.offers, Offered(leg.name.removeprefix(PARTNER), now_s)))
         return held
 
 

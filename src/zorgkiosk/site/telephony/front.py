@@ -21,6 +21,7 @@ import jinja2
 CONFIG_FILE = "kamailio.cfg"
 SECRETS_FILE = "secrets.cfg"
 RPC_SOCKET = "rpc.sock"
+PHONES_DIRECTORY = "phones"
 
 CALLS_PER_S = 60
 """New calls a second in all. Eight workers bridged 60 a second without loss and failed at 78."""
@@ -34,12 +35,21 @@ QUEUE_S = 7_200
 """A caller may wait in early media (183) that long."""
 CLAIM_S = 14_400
 """A claim nobody released, and a dialog nobody refreshed, is forgotten after this."""
+REGISTER_S = 120
+GUESSES, GUESS_S = 10, 60
+"""After so many wrong passwords in a row an address is not heard for so long."""
+STATUS_S = 30
+"""What the line says of itself is told to partners that long."""
 TLS_IDLE_S = 15
+TLS_HELLO_S = 3
+TLS_CONNECTIONS, TLS_PER_SOURCE = 512, 16
 CHILDREN = 2
-MEMORY_MB = 64
-"""Shared memory. 32 MB ran out at 78 calls a second."""
+MEMORY_MB = 128
+"""Shared memory, taken when used. 32 MB ran out at 78 calls a second; a half-open TLS connection holds 0.1 MB."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_EXTENSION = re.compile(r"[A-Za-z0-9]{1,32}")
+_EMERGENCY = frozenset({"112", "911", "999", "sos", "emergency"})
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]+")
 _WORKER_URI = re.compile(r"sip:127\.0\.0\.1:(\d{1,5})")
 _UNIX_PATH_MAX = 107  # sun_path of unix(7): 108 bytes with the closing zero
@@ -68,7 +78,8 @@ class FrontParameters:
 
     `address` is the site's IP address on its network; `internal_port` is on 127.0.0.1 and for workers only.
     `trunk_addresses` are addresses or networks (CIDR) whose calls are taken; `worker_uris` read `sip:127.0.0.1:5101`.
-    `directory` is the front's own: configuration and sockets. Certificate and key are PEM files.
+    `exchange` is the IP address and port of the PBX or trunk where workers may dial `extensions`, and those only.
+    `directory` is the front's own: configuration, sockets, places of phones. Certificate and key are PEM files.
     """
 
     site: str
@@ -84,6 +95,8 @@ class FrontParameters:
     ca_file: Path
     certificate_file: Path
     key_file: Path
+    exchange: tuple[str, int] | None = None
+    extensions: tuple[str, ...] = ()
 
 
 def rpc_socket(parameters: FrontParameters) -> Path:
@@ -117,6 +130,10 @@ def write(parameters: FrontParameters) -> Path:
     """
     contents = render(parameters)
     (parameters.directory / "run").mkdir(mode=0o750, parents=True, exist_ok=True)
+    (parameters.directory / PHONES_DIRECTORY).mkdir(mode=0o700, exist_ok=True)
+    for phone in parameters.phones:
+        # A phone that registered keeps its place; for the others there has to be something to read.
+        (parameters.directory / PHONES_DIRECTORY / phone.user).touch(mode=0o600)
     for name, content in contents.items():
         path = parameters.directory / name
         fresh = path.with_name(f"{name}.new")
@@ -159,6 +176,15 @@ def _main(parameters: FrontParameters) -> str:
         queue_ms=QUEUE_S * 1000,
         claim_s=CLAIM_S,
         tls_idle_s=TLS_IDLE_S,
+        tls_hello_s=TLS_HELLO_S,
+        tls_connections=TLS_CONNECTIONS,
+        tls_per_source=TLS_PER_SOURCE,
+        register_s=REGISTER_S,
+        guesses=GUESSES,
+        guess_s=GUESS_S,
+        status_s=STATUS_S,
+        exchange_address=parameters.exchange[0] if parameters.exchange else "",
+        exchange="{}:{}".format(*parameters.exchange) if parameters.exchange else "",
     )
     return rendered
 
@@ -176,6 +202,9 @@ def _secrets(parameters: FrontParameters) -> str:
         lines.append(f'\t$sht(hop=>{partner.name}) = "sip:{hop};transport=tls";')
         lines.append(f'\t$sht(at=>{partner.name}) = "{hop}";')
         lines.append(f'\t$sht(name=>{hop}) = "{partner.name}";')
+    lines += [f"\t$sht(extension=>{extension}) = 1;" for extension in parameters.extensions]
+    lines += ["\treturn;", "}", "", "event_route[core:worker-one-init] {", "\troute(HUSH);"]
+    lines += [f'\t$var(user) = "{phone.user}"; route(RECALL);' for phone in parameters.phones]
     return "\n".join([*lines, "\treturn;", "}", ""])
 
 
@@ -195,6 +224,7 @@ def _trunk_line(network: str) -> str:
 
 def _faults(parameters: FrontParameters) -> Iterator[str]:
     yield from _faults_of_names(parameters)
+    yield from _faults_of_extensions(parameters)
     yield from _faults_of_addresses(parameters)
     yield from _faults_of_paths(parameters)
 
@@ -208,22 +238,34 @@ def _faults_of_names(parameters: FrontParameters) -> Iterator[str]:
                 yield f"The {what} {name!r} may hold only letters, digits, dots and dashes, 64 at most."
         if len(set(names)) != len(names):
             yield f"A {what} is named twice."
-    for name in {"desk", parameters.site} & set(partners):
+    for name in {"desk", "exchange", parameters.site} & set(partners):
         yield f"A partner cannot be called {name!r}: that name is taken."
 
 
+def _faults_of_extensions(parameters: FrontParameters) -> Iterator[str]:
+    for extension in parameters.extensions:
+        if not _EXTENSION.fullmatch(extension):
+            yield f"The extension {extension!r} may hold only letters and digits, 32 at most."
+        # With leading zeros, too: that is how many exchanges are told to dial outside.
+        if extension.lstrip("0").lower() in _EMERGENCY:
+            yield f"The extension {extension!r} is an emergency number: an overflow must never ring there."
+    if parameters.extensions and parameters.exchange is None:
+        yield "Extensions need an exchange to dial them at."
+
+
 def _faults_of_addresses(parameters: FrontParameters) -> Iterator[str]:
-    for address in (parameters.address, *(partner.address for partner in parameters.partners)):
+    exchange = [parameters.exchange] if parameters.exchange else []
+    partners = [(partner.address, partner.tls_port) for partner in parameters.partners]
+    for address in (parameters.address, *(address for address, _ in (*partners, *exchange))):
         if not _is(ipaddress.IPv4Address, address):
             yield f"{address!r} is not an IPv4 address."
     for network in parameters.trunk_addresses:
         if not _is(ipaddress.IPv4Network, network):
             yield f"{network!r} is not an IPv4 address or network such as 192.168.1.0/24."
-    hops = [(partner.address, partner.tls_port) for partner in parameters.partners]
-    if len(set(hops)) != len(hops):
+    if len(set(partners)) != len(partners):
         yield "Two partners have the same address and port."
     own = [parameters.sip_port, parameters.tls_port, parameters.internal_port]
-    for port in (*own, *(port for _, port in hops)):
+    for port in (*own, *(port for _, port in (*partners, *exchange))):
         if not 0 < port < 65536:
             yield f"{port} is not a port."
     if not parameters.worker_uris:

@@ -11,11 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
+from zorgkiosk.contract.events import Triage
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc, WorkerStatus
 
 _LOG = logging.getLogger(__name__)
 
 COMPARE_S = 2.0
+PUBLISH_S = 0.2
+"""How soon partners who ask over SIP hear of a change."""
+REPEAT_S = 10.0
 
 Word = Literal["release", "worker_died"]
 
@@ -37,6 +41,11 @@ class FrontLink:
         self._words: asyncio.Queue[tuple[Word, int]] = asyncio.Queue()
         self._claims: dict[str, str | None] = {}
         self._away = False
+        self._triage: Triage | None = None
+        self._published: Triage | None = None
+
+    def publish(self, triage: Triage) -> None:
+        self._triage = triage
 
     def release(self, worker: int) -> None:
         self._words.put_nowait(("release", worker))
@@ -46,15 +55,44 @@ class FrontLink:
 
     async def run(self) -> None:
         """Tell and compare until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._talk())
+            tasks.create_task(self._publish())
+
+    async def _talk(self) -> None:
         loop = asyncio.get_running_loop()
         next_look_s = loop.time()
         while True:
             try:
                 async with asyncio.timeout_at(next_look_s):
-                    await self._tell(*await self._words.get())
+                    word, worker = await self._words.get()
             except TimeoutError:
                 await self._compare()
                 next_look_s = loop.time() + COMPARE_S
+            else:
+                await self._tell(word, worker)
+
+    async def _publish(self) -> None:
+        """What we say of ourselves, on each change and every few seconds, or the front thinks we are gone."""
+        loop = asyncio.get_running_loop()
+        said_s = loop.time()
+        while True:
+            triage = self._triage
+            if triage is not None and (triage != self._published or loop.time() - said_s > REPEAT_S):
+                await self._say(triage)
+                self._published, said_s = triage, loop.time()
+            await asyncio.sleep(PUBLISH_S)
+
+    async def _say(self, triage: Triage) -> None:
+        try:
+            await self._rpc.publish_status(
+                accepting=triage.accepting_overflow,
+                desks_present=triage.desks_present,
+                desks_free=triage.desks_free,
+                waiting=triage.waiting,
+            )
+        except FrontError as error:
+            self._gone(error)
 
     async def _tell(self, word: Word, worker: int) -> None:
         uri = self._sip_uri(worker)

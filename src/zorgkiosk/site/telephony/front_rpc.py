@@ -1,4 +1,4 @@
-"""What the line tells the front while calls go on: a worker is free, ready or dead.
+"""What the line tells the front while calls go on: a worker is free, ready or dead, partners may hear how we are.
 
 One JSON-RPC 2.0 request in a datagram to Kamailio's `jsonrpcs` socket, one in return, 0.1 ms. Each question has a
 socket of its own, so there is nothing to keep open, lock or repair when the front restarts.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
+import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,10 @@ _ANSWER_MAX = 65_535
 _NOT_FOUND = 404
 _TALKING = (3, 4)  # states of Kamailio's dialog module: answered, answered and acknowledged
 _UNANSWERED = (1, 2)
+_ASK_S = 1.0
+_LOOK_S = 0.01
+_COUNT_MAX = 9_999  # four digits are what a partner's front lets through
+_STATUS = re.compile(r"accepting=([01]);present=(\d+);free=(\d+);waiting=(\d+)")
 
 
 class FrontError(Exception):
@@ -42,6 +48,40 @@ class WorkerStatus:
     def idle(self) -> bool:
         """A new caller may be placed here."""
         return self.active and self.sip_call_id is None
+
+
+@dataclass(frozen=True)
+class PartnerStatus:
+    """What a line says of itself to partners, in the header X-Zorgkiosk-Status of its answer to OPTIONS."""
+
+    accepting: bool
+    desks_present: int
+    desks_free: int
+    waiting: int
+
+    def encode(self) -> str:
+        """The header's value. Counts above 9999 read 9999. Raises ValueError for one below zero."""
+        counts = (self.desks_present, self.desks_free, self.waiting)
+        if min(counts) < 0:
+            raise ValueError(f"A count below zero cannot be published: {counts}.")
+        present, free, waiting = (min(count, _COUNT_MAX) for count in counts)
+        return f"accepting={self.accepting:d};present={present};free={free};waiting={waiting}"
+
+    @classmethod
+    def decode(cls, text: str) -> PartnerStatus | None:
+        """None for anything that `encode` does not write."""
+        if (match := _STATUS.fullmatch(text)) is None:
+            return None
+        accepting, *counts = (int(group) for group in match.groups())
+        return cls(bool(accepting), *counts)
+
+
+@dataclass(frozen=True)
+class PartnerAnswer:
+    """A partner's answer to OPTIONS. `code` 200: it has an idle worker; 503: none. `status` when its line said one."""
+
+    code: int
+    status: PartnerStatus | None
 
 
 class FrontRpc:
@@ -87,6 +127,32 @@ class FrontRpc:
             return False
         return any([await self._end(dialog) for dialog in dialogs])
 
+    async def publish_status(self, accepting: bool, desks_present: int, desks_free: int, waiting: int) -> None:
+        """What partners who ask hear from now on, for 30 s at most: say it again before. ValueError below zero."""
+        status = PartnerStatus(accepting, desks_present, desks_free, waiting)
+        await self._ask("htable.sets", "status", "now", status.encode())
+
+    async def ask_partner(self, name: str) -> PartnerAnswer | None:
+        """Ask the partner's front over TLS how its line is. None when nobody who proved to be `name` answered in 1 s.
+
+        Raises FrontError also when no partner of that name is configured. Any number may be asked at the same time.
+        """
+        question = f"ask-{secrets.token_hex(8)}"
+        # The front files the answer under the question, but only from a peer whose certificate has the name in To.
+        headers = f"From: <sip:line@localhost>\r\nTo: <sip:{question}@{name}>\r\n"
+        hop = await self._value("hop", name)
+        if hop is None:
+            raise FrontError(f"the front has no partner {name}", _NOT_FOUND)
+        try:
+            async with asyncio.timeout(_ASK_S):
+                await self._ask("tm.t_uac_start", "OPTIONS", f"sip:line@{name}", hop, ".", headers)
+                while (answer := await self._value("answer", question)) is None:
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            return None
+        code, _, status = answer.partition(" ")
+        return PartnerAnswer(int(code), PartnerStatus.decode(status))
+
     async def status(self) -> tuple[WorkerStatus, ...]:
         """All workers, in no particular order: what a line compares itself with after a restart."""
         busy = {
@@ -102,6 +168,15 @@ class FrontRpc:
             for target in record["SET"]["TARGETS"]
             for uri in (target["DEST"]["URI"],)
         )
+
+    async def _value(self, table: str, key: str) -> str | None:
+        """None when the front has no such key."""
+        try:
+            return str((await self._ask("htable.get", table, key))["item"]["value"])
+        except FrontError as error:
+            if error.code == 0:
+                raise
+            return None
 
     async def _end(self, dialog: dict[str, Any]) -> bool:
         try:
@@ -129,7 +204,7 @@ class FrontRpc:
         try:
             answer = json.loads(await self._exchange(request))
         except OSError as error:  # a timeout is one too
-            raise FrontError(f"no answer from the front to {method}: {error or 'too late'}") from error
+            raise FrontError(f"no answer from the front to {method}: {str(error) or 'too late'}") from error
         except ValueError as error:
             raise FrontError(f"the front's answer to {method} is not JSON") from error
         if "error" in answer:

@@ -12,21 +12,37 @@ The line holds no audio, no socket and no clock: events come in with `now_s`, co
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from zorgkiosk.contract.events import CallHandled
+from zorgkiosk.contract.events import Triage
 from zorgkiosk.overflow.accept import Decline, consider
-from zorgkiosk.overflow.decide import Decision, Offer, Ring, Rules, StopRinging, Withdraw, decide
-from zorgkiosk.overflow.forecast import learned_handling_s
+from zorgkiosk.overflow.decide import (
+    Decision,
+    Offer,
+    Ring,
+    RingLastResort,
+    Rules,
+    StopLastResort,
+    StopRinging,
+    Withdraw,
+    decide,
+    in_order,
+)
+from zorgkiosk.overflow.forecast import expected_wait_s, learned_handling_s
+from zorgkiosk.site import config as site_config
 from zorgkiosk.site.config import SiteConfig, Telephony
-from zorgkiosk.site.facts import CallFact, LineFact, OverflowSwitch
-from zorgkiosk.site.telephony import situation
+from zorgkiosk.site.facts import LineFact, OverflowSwitch
+from zorgkiosk.site.telephony import records, situation
+from zorgkiosk.site.telephony.announcer import Announcer
 from zorgkiosk.site.telephony.desks import Desks
-from zorgkiosk.site.telephony.floor import DESK, PARTNER, Held, Offered, PartnerStand
+from zorgkiosk.site.telephony.floor import DESK, LAST_RESORT, PARTNER, Held, Offered, PartnerStand
 from zorgkiosk.site.telephony.journal import Journal
+from zorgkiosk.site.telephony.legs import ring_desk, ring_last_resort, ring_partner
 from zorgkiosk.site.telephony.messages import (
+    TRUNK,
     AnswerCaller,
     Attached,
     Call,
@@ -34,23 +50,21 @@ from zorgkiosk.site.telephony.messages import (
     CallOffered,
     Command,
     Event,
-    Hold,
     LegAnswered,
     LegEnded,
     LegRinging,
     Refuse,
-    RingLeg,
     UrgentPressed,
     WithdrawLeg,
 )
+from zorgkiosk.site.telephony.restart import LeftBehind, with_reasons
 from zorgkiosk.site.telephony.situation import Floor, Heard
 
 _LOG = logging.getLogger(__name__)
 
 ABANDONED_AFTER_S = 5.0
-RESTART_GRACE_S = 3.0
-"""How long a restarted line waits for the workers of the calls it left before it counts them as lost."""
 _WITHDRAWN = 487
+_HOUR_S = 3600.0
 
 
 class Workers(Protocol):
@@ -61,7 +75,7 @@ class Workers(Protocol):
 
 
 class Front(Protocol):
-    """Kamailio, as the line sees it. Both return at once; what cannot be told now is told when the front is back."""
+    """Kamailio, as the line sees it. All return at once; what cannot be told now is told when the front is back."""
 
     def release(self, worker: int) -> None:
         """The worker may have the next caller."""
@@ -69,18 +83,32 @@ class Front(Protocol):
     def worker_died(self, worker: int) -> None:
         """End what is left of its call at both ends and place nothing there."""
 
+    def publish(self, triage: Triage) -> None:
+        """What partners are answered who ask over SIP."""
+
 
 class Line:
     """One site's callers, desks and partners, and what happens to them."""
 
     def __init__(
-        self, config: SiteConfig, telephony: Telephony, journal: Journal, workers: Workers, front: Front
+        self,
+        config: SiteConfig,
+        telephony: Telephony,
+        *,
+        journal: Journal,
+        announcer: Announcer,
+        is_open: Callable[[site_config.Partner], bool],
+        workers: Workers,
+        front: Front,
     ) -> None:
         self._config = config
         self._telephony = telephony
         self._journal = journal
+        self._announcer = announcer
+        self._is_open = is_open
         self._workers = workers
         self._front = front
+        self._redirects = config.front is not None and config.front.handover == "redirect"
         self._held: dict[int, Held] = {}
         self._desks = Desks([desk.id for desk in config.desk], telephony.no_answer_rest_s)
         self._partners = {partner.name: PartnerStand(partner.name) for partner in config.partner}
@@ -88,8 +116,8 @@ class Line:
         self._switch = OverflowSwitch()
         self._handling_s = telephony.handling_s
         self._lost = 0
-        self._left_behind: dict[str, CallFact] = {}
-        self._left_behind_until_s = 0.0
+        self._arrivals_s: deque[float] = deque()
+        self._left_behind = LeftBehind()
         self._commands: list[tuple[int, Command]] = []
         self._free_workers: list[int] = []
 
@@ -110,8 +138,7 @@ class Line:
                 # After a reboot the old instants lie in the future of the new boot: they are worthless then.
                 given_s = tuple(ms / 1000 for ms in given_ms if ms / 1000 <= now_s)
                 self._partners[name] = replace(self._partners[name], given_s=given_s)
-        self._left_behind = {call.sip_call_id: call for call in before.calls}
-        self._left_behind_until_s = now_s + RESTART_GRACE_S
+        self._left_behind.begin(before.calls, now_s)
 
     def handle(self, worker: int, event: Event, now_s: float) -> None:
         """An event of a worker."""
@@ -119,7 +146,7 @@ class Line:
             case Attached(call=call):
                 self._attached(worker, call, now_s)
             case CallOffered(call=call):
-                self._offered(worker, call)
+                self._offered(worker, call, now_s)
             case LegAnswered(leg=leg):
                 self._answered(worker, leg, now_s)
             case LegEnded(leg=leg, code=code):
@@ -140,17 +167,7 @@ class Line:
             _LOG.warning("worker %d died with a caller", worker)
             self._lost += 1
             self._free_desks_of(held, now_s)
-            self._journal.record(
-                CallHandled(
-                    waited_s=round(held.waited_s(now_s), 1),
-                    talked_s=0 if held.picked_up_s is None else round(now_s - held.picked_up_s, 1),
-                    urgent=held.call.urgent,
-                    outcome="lost",
-                    origin=held.call.origin,
-                    hops=held.call.hops,
-                    **_who(held.talking_at),
-                )
-            )
+            self._journal.record(records.lost(held, now_s))
         self._settle(now_s)
 
     def staffed(self, present: Iterable[str], switch: OverflowSwitch, now_s: float) -> None:
@@ -166,7 +183,10 @@ class Line:
 
     def tick(self, now_s: float) -> None:
         """Time has passed."""
-        self._count_left_behind(now_s)
+        for call in self._left_behind.given_up(now_s):
+            _LOG.warning("a caller of the time before the restart is lost")
+            self._lost += 1
+            self._journal.record(records.lost_while_away(call, now_s))
         self._desks.tick(now_s)
         for held in self._held.values():
             here_s = now_s - held.call.arrived_s
@@ -182,31 +202,31 @@ class Line:
             self._free_workers.append(worker)
             return
         held = Held.reattached(worker, call, now_s)
-        before = self._left_behind.pop(call.sip_call_id, None)
-        if held.offered is not None and before is not None:
-            offered = replace(held.offered, chance_home=before.chance_home, chance_partner=before.chance_partner)
-            held = replace(held, offered=offered)
+        if (before := self._left_behind.claim(call.sip_call_id)) is not None:
+            held = with_reasons(held, before)
         self._held[worker] = held
         _LOG.info("worker %d is back with a caller", worker)
         for desk in _desks_of(held):
             self._desks.set(desk, "busy" if held.talking_at == DESK + desk else "ringing", now_s)
 
-    def _offered(self, worker: int, call: Call) -> None:
+    def _offered(self, worker: int, call: Call, now_s: float) -> None:
+        if call.origin != TRUNK:
+            call = replace(call, hops=max(1, call.hops))  # whatever it says of itself, it has been moved
         held = Held(worker, call)
-        declined = self._consider(call) if held.from_partner else None
-        self._held[worker] = held
-        if declined is not None:
+        if held.from_partner and (declined := self._consider(call)) is not None:
             _LOG.info("a caller of %s is declined: %s", call.origin, declined.reason)
             self._commands.append((worker, Refuse(declined.code, declined.reason)))
-            del self._held[worker]
             return
-        self._commands.append((worker, Hold(str(self._telephony.announcement), self._telephony.announcement_every_s)))
+        self._held[worker] = held
+        if not held.from_partner:
+            self._arrivals_s.append(now_s)
 
     def _consider(self, call: Call) -> Decline | None:
         agreed = next((partner for partner in self._config.partner if partner.name == call.origin), None)
         if agreed is None:
             return Decline(403, "No agreement")
-        return consider(situation.here(self._floor(), agreed), hops=max(1, call.hops))
+        here = situation.here(self._floor(), agreed, self._config.overflow, is_open=self._is_open(agreed))
+        return consider(here, hops=call.hops)
 
     def _answered(self, worker: int, leg: str, now_s: float) -> None:
         held = self._held.get(worker)
@@ -214,7 +234,8 @@ class Line:
             return
         # A desk that still rings for this caller stays so until its phone has been told (LegEnded).
         rings_at = None if leg == DESK + (held.rings_at or "") else held.rings_at
-        self._held[worker] = replace(held, talking_at=leg, picked_up_s=now_s, rings_at=rings_at)
+        won = held.offered_at(leg.removeprefix(PARTNER)) if leg.startswith(PARTNER) else None
+        self._held[worker] = replace(held, talking_at=leg, picked_up_s=now_s, rings_at=rings_at, won=won)
         if leg.startswith(DESK):
             self._desks.set(leg.removeprefix(DESK), "busy", now_s)
         elif (partner := self._partners.get(leg.removeprefix(PARTNER))) is not None:
@@ -225,6 +246,7 @@ class Line:
         held = self._held.get(worker)
         if held is None:
             return
+        held = self._held[worker] = replace(held, leaving=held.leaving - {leg})
         if held.rings_at is not None and leg == DESK + held.rings_at:
             self._held[worker] = replace(held, rings_at=None)
             if code == _WITHDRAWN:
@@ -232,11 +254,14 @@ class Line:
             else:
                 _LOG.warning("desk %s did not take a call (%d)", held.rings_at, code)
                 self._desks.set(held.rings_at, "no-answer", now_s)
-        elif held.offered is not None and leg == PARTNER + held.offered.partner and held.waiting:
-            self._held[worker] = replace(held, offered=None)
+        elif leg == LAST_RESORT:
+            after_s = now_s if code == _WITHDRAWN else now_s + self._telephony.ring_s
+            self._held[worker] = replace(held, last_resort_since_s=None, last_resort_after_s=after_s)
+        elif held.waiting and (offer := held.offered_at(leg.removeprefix(PARTNER))) is not None:
+            self._held[worker] = held.without_offer(offer.partner)
             if code != _WITHDRAWN:
-                _LOG.warning("partner %s did not take a call (%d)", held.offered.partner, code)
-                self._rest(held.offered.partner, now_s)
+                _LOG.warning("partner %s did not take a call (%d)", offer.partner, code)
+                self._rest(offer.partner, now_s)
 
     def _urgent(self, worker: int) -> None:
         held = self._held.get(worker)
@@ -250,8 +275,8 @@ class Line:
         else:
             self._held.pop(worker, None)
             self._free_workers.append(worker)
-        before = self._left_behind.pop(finished.sip_call_id, None)
-        offered = held.offered if held is not None else None
+        before = self._left_behind.claim(finished.sip_call_id)
+        why = held.why if held is not None else None
         if held is not None:
             self._free_desks_of(held, now_s)
         if finished.outcome == "lost":
@@ -260,22 +285,10 @@ class Line:
             self._handling_s = learned_handling_s(self._handling_s, finished.talked_s)
         if finished.outcome == "abandoned" and finished.waited_s < ABANDONED_AFTER_S:
             return
-        reason = offered or before
-        self._journal.record(
-            CallHandled(
-                waited_s=round(finished.waited_s, 1),
-                talked_s=round(finished.talked_s, 1),
-                urgent=finished.urgent,
-                outcome=finished.outcome,
-                origin=finished.origin,
-                hops=finished.hops,
-                chance_home=None if reason is None else reason.chance_home,
-                chance_partner=None if reason is None else reason.chance_partner,
-                **_who(finished.answered_by),
-            )
-        )
+        reason = why or (before.offers[0] if before is not None and before.offers else None)
+        self._journal.record(records.handled(finished, reason, redirects=self._redirects))
 
-    # --- partners, and callers of the time before ---
+    # --- desks and partners ---
 
     def _free_desks_of(self, held: Held, now_s: float) -> None:
         for desk in _desks_of(held):
@@ -287,25 +300,6 @@ class Line:
     def _rest(self, partner: str, now_s: float) -> None:
         if (stand := self._partners.get(partner)) is not None:
             self._partners[partner] = replace(stand, resting_until_s=now_s + self._config.overflow.rest_s)
-
-    def _count_left_behind(self, now_s: float) -> None:
-        if not self._left_behind or now_s < self._left_behind_until_s:
-            return
-        for call in self._left_behind.values():
-            _LOG.warning("a caller of the time before the restart is lost")
-            self._lost += 1
-            waited_s = call.waited_before_s + max(0.0, now_s - call.arrived_uptime_ms / 1000)
-            self._journal.record(
-                CallHandled(
-                    waited_s=call.waited_before_s if call.talking_at else round(waited_s, 1),
-                    talked_s=0,
-                    urgent=call.urgent,
-                    outcome="lost",
-                    origin=call.origin,
-                    hops=call.hops,
-                )
-            )
-        self._left_behind = {}
 
     # --- deciding and doing ---
 
@@ -320,14 +314,20 @@ class Line:
             lost=self._lost,
         )
 
-    def _rules(self) -> Rules:
-        overflow = self._config.overflow
+    def _rules(self, now_s: float) -> Rules:
+        while self._arrivals_s and now_s - self._arrivals_s[0] > _HOUR_S:
+            self._arrivals_s.popleft()
         return Rules(
             giving=self._switch.giving,
-            below_chance=overflow.below_chance,
-            margin=overflow.margin,
+            wait_first_s=self._config.overflow.wait_first_s,
+            margin=self._config.overflow.margin,
             ring_s=self._telephony.ring_s,
             handling_s=self._handling_s,
+            reserve_desks=self._config.overflow.reserve_desks,
+            calls_last_hour=len(self._arrivals_s),
+            urgent_overflow_s=self._telephony.urgent_overflow_s,
+            urgent_last_resort_s=self._telephony.urgent_last_resort_s,
+            has_last_resort=self._telephony.last_resort is not None,
         )
 
     def _settle(self, now_s: float) -> None:
@@ -335,6 +335,7 @@ class Line:
         while decisions := self._decide(now_s):
             for decision in decisions:
                 self._apply(decision, now_s)
+        self._announce(now_s)
         self._write(now_s)
         commands, self._commands = self._commands, []
         for worker, command in commands:
@@ -348,8 +349,8 @@ class Line:
         return decide(
             situation.callers(floor),
             situation.desks(floor),
-            situation.partners(floor, self._config.partner, now_s),
-            self._rules(),
+            situation.partners(floor, self._config.partner, self._is_open, now_s),
+            self._rules(now_s),
             now_s,
         )
 
@@ -358,49 +359,67 @@ class Line:
         held = self._held[worker]
         match decision:
             case Ring(desk=desk):
-                self._held[worker] = replace(held, rings_at=desk, ringing_since_s=now_s)
                 self._desks.set(desk, "ringing", now_s)
-                phone = next(each.phone for each in self._config.desk if each.id == desk)
-                self._commands.append((worker, RingLeg(DESK + desk, f"sip:{phone}@desk", partner=False, headers={})))
+                agreed = next(each for each in self._config.desk if each.id == desk)
+                self._order(replace(held, rings_at=desk, ringing_since_s=now_s), ring_desk(agreed, held, now_s))
             case StopRinging(desk=desk):
                 _LOG.warning("desk %s did not answer its phone", desk)
-                self._held[worker] = replace(held, rings_at=None)
                 self._desks.set(desk, "no-answer", now_s)
-                self._commands.append((worker, WithdrawLeg(DESK + desk)))
-            case Offer(partner=partner):
-                why = (decision.chance_home, decision.chance_partner)
-                _LOG.info("worker %d is offered to %s: chance here %.2f, there %.2f", worker, partner, *why)
-                self._held[worker] = replace(held, offered=Offered(partner, now_s, *why))
-                headers = {
-                    "X-Zorgkiosk-Waited": f"{held.waited_s(now_s):.1f}",
-                    "X-Zorgkiosk-Hops": str(held.call.hops + 1),
-                    "X-Zorgkiosk-Urgent": "1" if held.call.urgent else "0",
-                }
-                self._commands.append((worker, RingLeg(PARTNER + partner, f"sip:line@{partner}", True, headers)))
-            case Withdraw(partner=partner, why=reason):
-                _LOG.info("worker %d is withdrawn from %s: %s", worker, partner, reason)
-                self._held[worker] = replace(held, offered=None)
-                if reason == "patience":
+                self._order(replace(held, rings_at=None), WithdrawLeg(DESK + desk))
+            case Offer():
+                self._give(held, decision, now_s)
+            case Withdraw(partner=partner, why=why):
+                _LOG.info("worker %d is withdrawn from %s: %s", worker, partner, why)
+                if why == "patience":
                     self._rest(partner, now_s)
-                self._commands.append((worker, WithdrawLeg(PARTNER + partner)))
+                self._order(held.without_offer(partner), WithdrawLeg(PARTNER + partner))
+            case RingLastResort():
+                _LOG.warning("worker %d: nobody picked up an urgent caller, the last resort rings", worker)
+                self._order(replace(held, last_resort_since_s=now_s), ring_last_resort(self._telephony))
+            case StopLastResort():
+                # Its place is taken until the leg has ended; then it rings again.
+                self._order(replace(held, last_resort_since_s=now_s), WithdrawLeg(LAST_RESORT))
+
+    def _give(self, held: Held, offer: Offer, now_s: float) -> None:
+        """To the partner: as a second place to wait, or, where the trunk follows a redirect, altogether."""
+        why = (offer.chance_home, offer.chance_partner)
+        _LOG.info("worker %d is offered to %s: chance here %.2f, there %.2f", held.worker, offer.partner, *why)
+        given = replace(held, offers=(*held.offers, Offered(offer.partner, now_s, *why)))
+        agreed = next(each for each in self._config.partner if each.name == offer.partner)
+        if self._redirects and not held.answered_caller:
+            self._partners[offer.partner] = self._partners[offer.partner].gave(now_s)
+            self._order(given, Refuse(302, "Moved Temporarily", contact=agreed.redirect_to))
+        else:
+            self._order(given, ring_partner(offer.partner, self._config, held, now_s))
+
+    def _order(self, held: Held, command: Command) -> None:
+        if isinstance(command, WithdrawLeg):
+            held = replace(held, leaving=held.leaving | {command.leg})
+        self._held[held.worker] = held
+        self._commands.append((held.worker, command))
+
+    def _announce(self, now_s: float) -> None:
+        """Tell the waiting what is new for them, before anything rings that they were told of."""
+        floor = self._floor()
+        manned = len(situation.desks(floor))
+        place = {caller.id: index for index, caller in enumerate(in_order(situation.callers(floor), now_s))}
+        orders: list[tuple[int, Command]] = []
+        refused = {worker for worker, command in self._commands if isinstance(command, Refuse)}
+        for held in [each for each in self._held.values() if each.waiting and each.worker not in refused]:
+            expected_s = expected_wait_s(place[str(held.worker)], manned, self._handling_s)
+            holds, spoken = self._announcer.say(held, expected_s)
+            orders += [(held.worker, hold) for hold in holds]
+            self._held[held.worker] = replace(held, spoken=spoken)
+        self._commands = [*orders, *self._commands]
 
     def _write(self, now_s: float) -> None:
         floor = self._floor()
-        self._journal.write(
-            situation.line_fact(floor, now_s), situation.triage(floor, self._rules(), now_s), now_s=now_s
-        )
+        triage = situation.triage(floor, self._rules(now_s), now_s)
+        self._journal.write(situation.line_fact(floor, now_s), triage, now_s=now_s)
+        self._front.publish(triage)
 
 
 def _desks_of(held: Held) -> list[str]:
     """Ids of the desks that this caller occupies: the one it talks to, the one that rings."""
     talking = held.talking_at if held.talking_at is not None and held.talking_at.startswith(DESK) else None
     return [desk for desk in (talking and talking.removeprefix(DESK), held.rings_at) if desk]
-
-
-def _who(leg: str | None) -> dict[str, str | None]:
-    """Which of `desk` and `partner` of a call record a leg's name fills."""
-    if leg is None:
-        return {"desk": None, "partner": None}
-    if leg.startswith(DESK):
-        return {"desk": leg.removeprefix(DESK), "partner": None}
-    return {"desk": None, "partner": leg.removeprefix(PARTNER)}

@@ -94,9 +94,10 @@ class LegAnswered:
 class LegEnded:
     """The leg is over without having been bridged. `code` is the SIP status (RFC 3261 §21).
 
-    487 when withdrawn: the CANCEL is on its way then, the phone may ring a moment longer. 408: the destination is
-    dead, no answer at all came within 4 s. Also for a `RingLeg` that cannot be done: 481 there is no caller, 487 the
-    caller is being helped, 503 three legs are under way already, or the address is of no use.
+    487 when withdrawn: at the far end's word, or 0.3 s after the CANCEL, when the phone may ring a moment longer. Who
+    picks up all the same, too late, hears two beeps and gets BYE; then it comes within 0.6 s of the pick-up.
+    408: the destination is dead, no answer at all came within 4 s. Also for a `RingLeg` that cannot be done: 481 there
+    is no caller, 487 the caller is being helped, 503 three legs are under way already, or the address is of no use.
     """
 
     leg: str
@@ -116,7 +117,8 @@ class CallFinished:
     `waited_s` is until the pick-up, or until the end when nobody picked up; it includes `waited_before_s`.
     `outcome`: `answered`, someone picked up; `abandoned`, the caller left before; `refused`, by the line, or because
     there was no line, no SRTP, no offer that can be answered; `lost`, the audio of a conversation stopped for 10 s
-    (`answered_by` is set), or a waiting caller had no line for 60 s. A line that reads it twice, or after the next
+    (`answered_by` is set, and it comes when the side that is left has heard so, up to 6 s later), or a waiting caller
+    had no line for 60 s. A line that reads it twice, or after the next
     caller's `CallOffered`, tells them apart by `sip_call_id`.
     """
 
@@ -135,13 +137,16 @@ class CallFinished:
 
 @dataclass(frozen=True)
 class Hold:
-    """Keep the caller: 183 with early media, the WAV file `announcement` repeated every `repeat_s`.
+    """Keep the caller: 183 with early media. The WAV `files` play one after another, then silence until `repeat_s`
+    after their start, then all again; a list longer than `repeat_s` is never cut short.
 
-    The file is mono, 16 bits, 8 kHz. Said again, it starts the (other) announcement at once and changes nothing else.
+    The files are mono, 16 bits, 8 kHz; one that cannot be played is left out, and no files are silence. Said again,
+    it replaces the list and nothing else: at once, or without `now` where the running list would have come again.
     """
 
-    announcement: str
+    files: tuple[str, ...]
     repeat_s: float = 20.0
+    now: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,16 +156,22 @@ class AnswerCaller:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Final answer to a caller that was not answered yet; an answered one gets BYE, a bridged one stays."""
+    """Final answer to a caller that was not answered yet; an answered one gets BYE, a bridged one stays.
+
+    `contact` is the SIP or telephone URI where a 3xx sends the caller instead (RFC 3261 §21.3); a 3xx without a proper
+    one becomes 503, so that the PBX takes its own route.
+    """
 
     code: int
     reason: str
     retry_after_s: int | None = None
+    contact: str | None = None
 
 
 @dataclass(frozen=True)
 class RingLeg:
-    """Call `uri` (through the front) as leg `leg`. `partner` legs demand SRTP. `headers` go on the INVITE.
+    """Call `uri` (through the front) as leg `leg`. `partner` legs demand SRTP. `headers` go on the INVITE as they are,
+    each a line of ASCII, 2000 bytes together; one that is not is left out, and the call is made without it.
 
     Three legs at a time. A name is free again after its `LegEnded`.
     """
@@ -180,7 +191,8 @@ class WithdrawLeg:
 
 @dataclass(frozen=True)
 class HangUp:
-    """End the caller's side and every leg. An unanswered caller gets 503, and the PBX takes over."""
+    """End the caller's side and every leg, also one that still hears why it is ended. An unanswered caller gets 503,
+    and the PBX takes over."""
 
 
 @dataclass(frozen=True)

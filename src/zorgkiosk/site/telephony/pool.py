@@ -11,11 +11,12 @@ import fcntl
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zorgkiosk.site.telephony.messages import Attached, Command, Event, Retire, decode, encode
+from zorgkiosk.site.telephony.messages import Attached, CallFinished, Command, Event, Retire, decode, encode
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class WorkerSettings:
     first_rtp_port: int
     media_address: str
     front: str
+    lost_announcement: Path
+    recycle_after_calls: int
 
     @property
     def line_socket(self) -> Path:
@@ -52,6 +55,7 @@ class WorkerSettings:
             *("--front", self.front, "--media-address", self.media_address),
             *("--rtp-port", str(self.first_rtp_port + number * _RTP_PORTS_EACH)),
             *("--line", str(self.line_socket), "--lock", str(self.lock_file(number))),
+            *("--lost-announcement", str(self.lost_announcement)),
         ]
 
 
@@ -75,6 +79,7 @@ class Pool:
         self._on_gone = on_gone
         self._attached: dict[int, asyncio.StreamWriter] = {}
         self._started: dict[int, tuple[asyncio.subprocess.Process, float]] = {}
+        self._calls: Counter[int] = Counter()
 
     def send(self, worker: int, command: Command) -> None:
         writer = self._attached.get(worker)
@@ -91,17 +96,27 @@ class Pool:
             self.send(worker, Retire())
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled. What is wrong with one worker ends its connection; any other error ends us."""
         socket = self._settings.line_socket
         socket.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._serve, socket, limit=_LINE_MAX_BYTES)
-        socket.chmod(0o600)
-        async with server:
-            while True:
-                for number in range(self._size):
-                    if number not in self._attached:
-                        await self._start(number)
-                await asyncio.sleep(_WATCH_S)
+        async with asyncio.TaskGroup() as serving:
+            server = await asyncio.start_unix_server(
+                # A coroutine here would be asyncio's own task: its errors are logged and nobody restarts the line.
+                lambda reader, writer: serving.create_task(self._serve(reader, writer)) and None,
+                socket,
+                limit=_LINE_MAX_BYTES,
+            )
+            socket.chmod(0o600)
+            async with server:
+                await self._keep()
+
+    async def _keep(self) -> None:
+        """As many workers as there should be."""
+        while True:
+            for number in range(self._size):
+                if number not in self._attached:
+                    await self._start(number)
+            await asyncio.sleep(_WATCH_S)
 
     async def _start(self, number: int) -> None:
         loop = asyncio.get_running_loop()
@@ -120,6 +135,15 @@ class Pool:
             return  # a worker of the line before: it will come
         process = await asyncio.create_subprocess_exec(*self._settings.command(number), start_new_session=True)
         self._started[number] = process, loop.time()
+
+    def _recycle(self, number: int, event: Event) -> None:
+        """A worker that had its share of calls makes room for a fresh one, so that memory stays bounded."""
+        if isinstance(event, Attached):
+            self._calls[number] = 0
+        elif isinstance(event, CallFinished):
+            self._calls[number] += 1
+            if self._calls[number] == self._settings.recycle_after_calls:
+                self.send(number, Retire())
 
     def _is_alive(self, number: int) -> bool:
         handle = os.open(self._settings.lock_file(number), os.O_RDWR | os.O_CREAT, 0o600)
@@ -144,6 +168,7 @@ class Pool:
                 if number is None or not isinstance(event, Event):
                     raise ValueError(f"said {type(event).__name__} before it said who it is, or what only we say")
                 self._on_event(number, event)
+                self._recycle(number, event)
         except asyncio.CancelledError:
             return  # it is the line that stops: the worker lives on, and nobody is lost
         except (ValueError, ConnectionError) as error:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.overflow.accept import Here
-from zorgkiosk.overflow.decide import Caller, Desk, Partner, PartnerStatus, Rules
+from zorgkiosk.overflow.decide import Caller, Desk, Partner, PartnerStatus, Rules, StandingOffer
 from zorgkiosk.overflow.forecast import chance_within, pressure
 from zorgkiosk.site import config
-from zorgkiosk.site.facts import CallFact, DeskFact, LineFact, OverflowSwitch
+from zorgkiosk.site.facts import CallFact, DeskFact, LineFact, OfferFact, OverflowSwitch
 from zorgkiosk.site.telephony.floor import DESK, PARTNER, DeskStand, Held, PartnerStand
 
 STATUS_BELIEVED_S = 60.0
@@ -21,7 +21,7 @@ STATUS_BELIEVED_S = 60.0
 class Heard:
     """A partner's last words and when they were heard, on the line's clock."""
 
-    triage: Triage
+    status: PartnerStatus
     heard_s: float
 
 
@@ -42,8 +42,7 @@ class Floor:
         return [
             held
             for held in self.held
-            if held.talking_at == PARTNER + name
-            or (held.waiting and held.offered is not None and held.offered.partner == name)
+            if held.talking_at == PARTNER + name or (held.waiting and held.offered_at(name) is not None)
         ]
 
 
@@ -57,8 +56,10 @@ def callers(floor: Floor) -> list[Caller]:
             hops=held.call.hops,
             rings_at=held.rings_at,
             ringing_since_s=held.ringing_since_s,
-            offered_to=None if held.offered is None else held.offered.partner,
-            offered_since_s=0.0 if held.offered is None else held.offered.since_s,
+            offers=tuple(StandingOffer(offer.partner, offer.since_s) for offer in held.offers),
+            last_resort_since_s=held.last_resort_since_s,
+            last_resort_after_s=held.last_resort_after_s,
+            leaving=len(held.leaving),
         )
         for held in floor.held
         if held.waiting
@@ -74,8 +75,10 @@ def desks(floor: Floor) -> list[Desk]:
     ]
 
 
-def partners(floor: Floor, agreements: Iterable[config.Partner], now_s: float) -> list[Partner]:
-    """In the agreement's order."""
+def partners(
+    floor: Floor, agreements: Iterable[config.Partner], is_open: Callable[[config.Partner], bool], now_s: float
+) -> list[Partner]:
+    """In the agreement's order. `is_open`: whether these are hours of that agreement."""
     stands = {stand.name: stand for stand in floor.partners}
     result = []
     for agreed in agreements:
@@ -86,6 +89,8 @@ def partners(floor: Floor, agreements: Iterable[config.Partner], now_s: float) -
                 status=_status(floor.heard.get(agreed.name), now_s),
                 give_at_once=agreed.give_at_once,
                 give_per_hour=agreed.give_per_hour,
+                give_share=agreed.give_share,
+                open=is_open(agreed),
                 patience_s=agreed.patience_s,
                 ours_there=len(there),
                 ours_waiting_there=sum(1 for held in there if held.waiting),
@@ -99,16 +104,26 @@ def partners(floor: Floor, agreements: Iterable[config.Partner], now_s: float) -
 def _status(heard: Heard | None, now_s: float) -> PartnerStatus | None:
     if heard is None or now_s - heard.heard_s > STATUS_BELIEVED_S:
         return None
-    said = heard.triage
+    return heard.status
+
+
+def status_of(said: Triage) -> PartnerStatus:
+    """What a partner's published state says to the decision."""
     return PartnerStatus(said.accepting_overflow, said.desks_present, said.desks_free, said.waiting)
 
 
-def here(floor: Floor, agreed: config.Partner) -> Here:
+def here(floor: Floor, agreed: config.Partner, overflow: config.Overflow, *, is_open: bool) -> Here:
     """What the receiving rules look at when this partner offers a caller."""
+    manned, waiting = desks(floor), [held for held in floor.held if held.waiting]
     return Here(
         accepting=floor.switch.accepting,
-        desks_present=len(desks(floor)),
-        own_waiting=sum(1 for held in floor.held if held.waiting and not held.from_partner),
+        open=is_open,
+        desks_present=len(manned),
+        desks_free=sum(1 for desk in manned if desk.free_since_s is not None),
+        reserve_desks=overflow.reserve_desks,
+        own_waiting=sum(1 for held in waiting if not held.from_partner),
+        waiting=len(waiting),
+        line_length=overflow.line_length,
         taken_from_partner=sum(1 for held in floor.held if held.call.origin == agreed.name),
         take_at_once=agreed.take_at_once,
     )
@@ -164,9 +179,11 @@ def _call_fact(held: Held) -> CallFact:
         arrived_uptime_ms=_ms(held.call.arrived_s),
         waited_before_s=held.call.waited_before_s,
         talking_at=None if held.talking_at is None else held.talking_at.removeprefix(DESK).removeprefix(PARTNER),
-        offered_to=None if held.offered is None else held.offered.partner,
-        chance_home=None if held.offered is None else held.offered.chance_home,
-        chance_partner=None if held.offered is None else held.offered.chance_partner,
+        rings_at=held.rings_at,
+        offers=tuple(
+            OfferFact(partner=each.partner, chance_home=each.chance_home, chance_partner=each.chance_partner)
+            for each in (held.offers if held.won is None else (held.won,))
+        ),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from zorgkiosk.site.config import Front, SiteConfig, Telephony
+from zorgkiosk.site.config import Announcements, Front, SiteConfig, Telephony
 from zorgkiosk.site.telephony.front import FrontParameters, FrontPartner, Phone
 from zorgkiosk.site.telephony.pool import WorkerSettings
 
@@ -14,19 +15,40 @@ def front_directory(config: SiteConfig) -> Path:
     return config.site.run_dir / "front"
 
 
-def worker_settings(config: SiteConfig, telephony: Telephony, front: Front) -> WorkerSettings:
+@dataclass(frozen=True)
+class TriageSite:
+    """The sections that a site with a waiting line has, and none of them None."""
+
+    config: SiteConfig
+    telephony: Telephony
+    front: Front
+    announcements: Announcements
+
+    @classmethod
+    def of(cls, config: SiteConfig) -> TriageSite | None:
+        """None for a site that takes no calls."""
+        if config.telephony is None or config.front is None or config.announcements is None:
+            return None
+        return cls(config, config.telephony, config.front, config.announcements)
+
+
+def worker_settings(site: TriageSite) -> WorkerSettings:
     return WorkerSettings(
-        run_dir=config.site.run_dir,
-        first_sip_port=telephony.worker_sip_port,
-        first_rtp_port=telephony.worker_rtp_port,
-        media_address=str(front.address),
-        front=f"127.0.0.1:{front.internal_port}",
+        run_dir=site.config.site.run_dir,
+        first_sip_port=site.telephony.worker_sip_port,
+        first_rtp_port=site.telephony.worker_rtp_port,
+        media_address=str(site.front.address),
+        front=f"127.0.0.1:{site.front.internal_port}",
+        lost_announcement=site.announcements.folder / site.announcements.lost,
+        recycle_after_calls=site.telephony.recycle_after_calls,
     )
 
 
-def front_parameters(config: SiteConfig, telephony: Telephony, front: Front) -> FrontParameters:
+def front_parameters(site: TriageSite) -> FrontParameters:
     """The site proves itself to partners with the certificate that it also shows to the hub."""
-    workers = worker_settings(config, telephony, front)
+    workers, config, front = worker_settings(site), site.config, site.front
+    extensions = [desk.extension for desk in config.desk] + [site.telephony.last_resort]
+    exchange = None if front.exchange_address is None else (str(front.exchange_address), front.exchange_port)
     return FrontParameters(
         site=config.site.name,
         directory=front_directory(config),
@@ -35,12 +57,19 @@ def front_parameters(config: SiteConfig, telephony: Telephony, front: Front) -> 
         tls_port=front.tls_port,
         internal_port=front.internal_port,
         trunk_addresses=tuple(str(network) for network in front.trunk_addresses),
-        worker_uris=tuple(workers.sip_uri(number) for number in range(telephony.workers)),
-        phones=tuple(Phone(desk.phone, config.secrets.phones[desk.phone]) for desk in config.desk),
+        worker_uris=tuple(workers.sip_uri(number) for number in range(site.telephony.workers)),
+        phones=tuple(Phone(user, config.secrets.phones[user]) for user in phones(config)),
         partners=tuple(
             FrontPartner(partner.name, str(partner.address), partner.tls_port) for partner in config.partner
         ),
         ca_file=config.hub.ca_file,
         certificate_file=config.hub.certificate_file,
         key_file=config.hub.key_file,
+        exchange=exchange,
+        extensions=tuple(sorted({each for each in extensions if each is not None})),
     )
+
+
+def phones(config: SiteConfig) -> list[str]:
+    """Users of the desk phones that register at the front."""
+    return [desk.phone for desk in config.desk if desk.phone is not None]

@@ -71,11 +71,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rtp-port", type=int, required=True, help="first of 20 UDP ports for audio")
     parser.add_argument("--line", type=Path, required=True, help="socket of the line")
     parser.add_argument("--lock", type=Path, required=True, help="file this process keeps locked while it lives")
+    parser.add_argument("--lost-announcement", type=Path, metavar="FILE", help="WAV for who is left on a dead line")
     return parser.parse_args(arguments)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(options.number, options.sip_port, options.front, options.media_address, options.rtp_port)
+    return Settings(
+        number=options.number,
+        sip_port=options.sip_port,
+        front=options.front,
+        media_address=options.media_address,
+        rtp_port=options.rtp_port,
+        lost_announcement=options.lost_announcement,
+    )
 
 
 def _lock(path: Path) -> IO[bytes] | None:

@@ -31,18 +31,21 @@ from zorgkiosk.site.telephony.messages import (
     UrgentPressed,
     WithdrawLeg,
 )
+from zorgkiosk.site.telephony.worker.headers import rejection, sendable
 from zorgkiosk.site.telephony.worker.held import Held, LegNow
 from zorgkiosk.site.telephony.worker.signals import (
     Accept,
     Act,
     Announce,
     Arrived,
+    Beep,
     Connect,
     Dial,
     Dialled,
     Digit,
     End,
     Fact,
+    Farewell,
     Gone,
     PickedUp,
     Reject,
@@ -52,6 +55,7 @@ from zorgkiosk.site.telephony.worker.signals import (
     Stop,
     Tell,
     TurnedAway,
+    Withdraw,
 )
 
 NO_LINE_REFUSE_S = 0.5
@@ -140,11 +144,13 @@ class OneCall:
             case _, None:
                 log.info("%s came for no caller", type(command).__name__)
                 return []
+            case HangUp(), Held(left_behind=str(party)):
+                return [End(party)]
             case _, held if held.ending or held.gone:
                 return []
-            case Hold(wav, repeat_s), held if not held.bridged:
+            case Hold(files, repeat_s, now), held if not held.bridged:
                 held.decided = True
-                return [Announce(held.party, wav, repeat_s)]
+                return [Announce(held.party, files, repeat_s, now)]
             case AnswerCaller(), held:
                 return list(self._accept(held))
             case Refuse(), held if not held.bridged:
@@ -198,19 +204,19 @@ class OneCall:
 
     def _picked_up(self, party: str, now_s: float) -> Iterator[Act]:
         held, leg = self._held, self._leg(party)
-        if held is None or leg is None or party == held.bridged:
+        if held is None or leg is None or leg.too_late or party == held.bridged:
             return
         if held.bridged or held.ending or held.gone or leg.leaving:
-            yield from self._leave(held, party)  # too late: someone else was first, or nobody is left to talk to
+            log.info("%s picked up too late", party)
+            leg.leaving = leg.too_late = True
+            yield Beep(party)
             return
         leg.state, held.bridged, held.picked_up_s = "answered", party, now_s
         log.info("%s picked up", party)
         yield from self._accept(held)
         yield Connect(held.party, party)
         yield Tell(LegAnswered(party))
-        for name in held.legs:
-            if name != party:
-                yield from self._leave(held, name)
+        yield from self._withdraw_all(held)
 
     def _digit(self, party: str, digit: str) -> Iterator[Act]:
         held = self._held
@@ -224,9 +230,17 @@ class OneCall:
 
     def _silent(self, party: str, now_s: float) -> Iterator[Act]:
         held = self._held
-        if held and held.bridged and not held.ending:
+        if held is None or held.bridged is None:
+            return
+        if party == held.left_behind:
+            yield End(party)
+        elif not held.ending and party in (held.party, held.bridged):
             log.warning("no audio from %s any more; call ended", "the caller" if party == held.party else party)
-            yield from self._end(held, "lost", now_s)
+            held.outcome, held.ended_s, held.ending = "lost", now_s, True
+            held.legs[held.bridged].leaving = True
+            held.left_behind = held.bridged if party == held.party else held.party
+            yield End(party)
+            yield Farewell(held.left_behind)
 
     def _gone(self, fact: Gone, now_s: float) -> Iterator[Act]:
         held = self._held
@@ -263,7 +277,7 @@ class OneCall:
         else:
             held.decided = True
             held.legs[order.leg] = LegNow()
-            yield Dial(order.leg, held.party, order.uri, order.partner, order.headers)
+            yield Dial(order.leg, held.party, order.uri, order.partner, sendable(order.headers))
 
     def _accept(self, held: Held) -> Iterator[Act]:
         held.decided = True
@@ -275,12 +289,18 @@ class OneCall:
         if not held.answered:
             held.ending = True
             held.outcome, held.ended_s = "refused", now_s
-            yield Reject(held.party, order.code, order.reason, order.retry_after_s)
+            yield rejection(held.party, order)
         yield from self._end(held, "refused", now_s)
 
     def _leave(self, held: Held, name: str) -> Iterator[Act]:
-        held.legs[name].leaving = True
-        yield End(name)
+        if not held.legs[name].leaving:
+            held.legs[name].leaving = True
+            yield End(name) if name == held.bridged else Withdraw(name)
+
+    def _withdraw_all(self, held: Held) -> Iterator[Act]:
+        for name in held.legs:
+            if name != held.bridged:
+                yield from self._leave(held, name)
 
     def _end(self, held: Held, outcome: Outcome | None, now_s: float) -> Iterator[Act]:
         """The caller's side is over, or is ended now; so are all legs, at once."""
@@ -290,6 +310,5 @@ class OneCall:
         if not held.ending and not held.gone:
             yield End(held.party)
         held.ending = True
-        for name, leg in held.legs.items():
-            if not leg.leaving:
-                yield from self._leave(held, name)
+        for name in held.legs:
+            yield from self._leave(held, name)

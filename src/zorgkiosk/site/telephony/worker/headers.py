@@ -1,12 +1,15 @@
-"""What the front wrote on an INVITE about the caller, and whether the offer is SRTP. Pure."""
+"""What the front wrote on an INVITE about the caller, whether the offer is SRTP, and what we may write. Pure."""
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zorgkiosk.site.telephony.messages import TRUNK
+from zorgkiosk.site.telephony.messages import TRUNK, Refuse
+from zorgkiosk.site.telephony.worker.signals import Reject
 
 ORIGIN = "X-Zorgkiosk-Origin"
 """`trunk` or the partner's site name. Set by the front, from the source of the INVITE."""
@@ -20,7 +23,17 @@ URGENT = "X-Zorgkiosk-Urgent"
 LONGEST_WAIT_S = 4 * 3600.0
 MOST_HOPS = 10
 _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+"""A header's name (RFC 3261 §25.1)."""
+_TEXT = re.compile(r"[\t -~]*")
+"""A header's value on one line. UTF-8 would be allowed, but old PBXs choke on it and the binding mangles it."""
+_URI = re.compile(r"(?:sips?|tel):[!#-;=?-~]+", re.IGNORECASE)
+"""Visible ASCII that cannot leave its angle brackets."""
+LONGEST_HEADERS = 2000
+"""Names and values together: an INVITE of more than 4000 bytes is one that the SIP stack cannot send."""
 _AUDIO = re.compile(r"^m=audio\s+\d+(?:/\d+)?\s+(\S+)", re.MULTILINE)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,3 +93,38 @@ def _protected(offer: str, origin: str) -> bool:
     """Every audio line offered is SRTP (RFC 4568 §3.1.1). Without an offer it is up to us: a partner gets SRTP."""
     profiles = _AUDIO.findall(offer)
     return all(profile.startswith("RTP/SAVP") for profile in profiles) if profiles else origin != TRUNK
+
+
+def sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that fit on an INVITE as they are. Others are left out, with a word that tells no value."""
+    good: dict[str, str] = {}
+    room = LONGEST_HEADERS
+    for name, value in headers.items():
+        size = len(name) + len(value)
+        if not _TOKEN.fullmatch(name):
+            log.error("a header is left out: its name is no name (RFC 3261)")
+        elif not _TEXT.fullmatch(value):
+            log.error("header %s is left out: its value is more than a line of ASCII", name)
+        elif size > room:
+            log.error("header %s is left out: %d bytes are too many", name, size)
+        else:
+            good[name] = value
+            room -= size
+    return good
+
+
+def contact(uri: str) -> str | None:
+    """`uri` as the value of a Contact header (RFC 3261 §20.10); None when it is no SIP or telephone URI."""
+    return f"<{uri}>" if _URI.fullmatch(uri) and len(uri) <= LONGEST_HEADERS else None
+
+
+def rejection(party: str, order: Refuse) -> Reject:
+    """A redirection that leads nowhere would leave the caller with nothing; 503 lets the PBX take its own route."""
+    headers = {} if order.retry_after_s is None else {"Retry-After": str(order.retry_after_s)}
+    if not 300 <= order.code <= 399:
+        return Reject(party, order.code, order.reason, headers)
+    where = contact(order.contact or "")
+    if where is None:
+        log.error("the line redirects a caller without a proper address; refused with 503")
+        return Reject(party, 503, "Service Unavailable", headers)
+    return Reject(party, order.code, order.reason, headers | {"Contact": where})

@@ -9,17 +9,20 @@ from zorgkiosk.site.telephony.messages import Call, CallFinished, Leg, LegState,
 
 @dataclass
 class LegNow:
-    """An outbound leg. `leaving`: a CANCEL or BYE is under way, whatever the far end does now."""
+    """An outbound leg. `leaving`: it is being withdrawn or ended, whatever the far end does now. `too_late`: it was
+    answered all the same, and hears so."""
 
     state: LegState = "calling"
     sip_call_id: str = ""
     leaving: bool = False
+    too_late: bool = False
 
 
 @dataclass
 class Held:
     """`decided`: the line took the call on. `answered`: the caller got 200. `ending`: the caller is being let go.
-    `gone`: the caller's dialog is over. Times are CLOCK_MONOTONIC, seconds."""
+    `gone`: the caller's dialog is over. `left_behind`: the party that hears that the other one's line went dead.
+    Times are CLOCK_MONOTONIC, seconds."""
 
     party: str
     call: Call
@@ -29,6 +32,7 @@ class Held:
     ending: bool = False
     gone: bool = False
     bridged: str | None = None
+    left_behind: str | None = None
     picked_up_s: float | None = None
     ended_s: float | None = None
     outcome: Outcome | None = None

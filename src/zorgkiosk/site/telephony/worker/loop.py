@@ -8,20 +8,7 @@ from typing import Protocol
 from zorgkiosk.site.telephony.messages import Event, HangUp, Retire
 from zorgkiosk.site.telephony.worker.call import OneCall
 from zorgkiosk.site.telephony.worker.link import LineAttached, LineLost, Link
-from zorgkiosk.site.telephony.worker.signals import (
-    Accept,
-    Act,
-    Announce,
-    Connect,
-    Dial,
-    End,
-    Fact,
-    Reject,
-    SendDigit,
-    Silent,
-    Stop,
-    Tell,
-)
+from zorgkiosk.site.telephony.worker.signals import Act, Fact, Silent, SipAct, Stop, Tell
 from zorgkiosk.site.telephony.worker.watch import Heard, SilenceWatch
 
 BUSY_POLL_MS = 10
@@ -38,7 +25,7 @@ class Telephone(Protocol):
 
     def poll(self, timeout_ms: int, now_s: float) -> list[Fact]: ...
 
-    def act(self, act: Announce | Accept | Reject | End | Dial | Connect | SendDigit) -> None: ...
+    def act(self, act: SipAct) -> None: ...
 
     def heard(self) -> dict[str, Heard]: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 SIP_HOST = "127.0.0.1"
 """Nobody but the front may reach a worker."""
@@ -12,13 +13,15 @@ RTP_PORTS = 20
 
 @dataclass(frozen=True)
 class Settings:
-    """`front` is `host:port` of the front's inner listener; phones and partners send audio to `media_address`."""
+    """`front` is `host:port` of the front's inner listener; phones and partners send audio to `media_address`.
+    `lost_announcement` is a WAV file for who is left behind in a conversation whose other side went dead."""
 
     number: int
     sip_port: int
     front: str
     media_address: str
     rtp_port: int
+    lost_announcement: Path | None = None
 
     @property
     def sip_uri(self) -> str:

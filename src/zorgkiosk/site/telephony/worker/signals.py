@@ -6,7 +6,7 @@ A party is one SIP dialog. The caller is `caller/<n>`, a leg has the name the li
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zorgkiosk.site.telephony.messages import Event
 
@@ -86,11 +86,12 @@ Fact = Arrived | TurnedAway | Dialled | Ringing | PickedUp | Gone | Digit | Sile
 
 @dataclass(frozen=True)
 class Announce:
-    """Early media (183) unless answered already, with the WAV file from now on and every `repeat_s`."""
+    """Early media (183) unless answered already, with the WAV files as `messages.Hold` says."""
 
     party: str
-    wav: str
+    files: tuple[str, ...]
     repeat_s: float
+    now: bool
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,33 @@ class Reject:
     party: str
     code: int
     reason: str
-    retry_after_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class End:
     """CANCEL or BYE, whatever fits; an unanswered caller gets 503, so that the PBX takes its own route."""
+
+    party: str
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """CANCEL. `Gone` follows soon, or `PickedUp` when the far end was faster."""
+
+    party: str
+
+
+@dataclass(frozen=True)
+class Beep:
+    """A short tone, then BYE: whoever picked up came too late."""
+
+    party: str
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """The announcement that the connection was lost, if there is one, then BYE."""
 
     party: str
 
@@ -148,4 +170,5 @@ class Stop:
     """The process may end."""
 
 
-Act = Announce | Accept | Reject | End | Dial | Connect | SendDigit | Tell | Stop
+SipAct = Announce | Accept | Reject | End | Withdraw | Beep | Farewell | Dial | Connect | SendDigit
+Act = SipAct | Tell | Stop
