@@ -157,7 +157,7 @@ class Region:
         """Start everything and wait until it is ready. Raises LabError."""
         self.start_broker()
         for unit in ("intake", "board"):
-            self.hub_units[unit] = self._unit(unit, self.directory / "hub" / "hub.toml", f"hub-{unit}")
+            self.start_hub_unit(unit)
         for site in self.sites.values():
             for unit in ("panel", "sync"):
                 self.start_unit(site, unit)
@@ -189,6 +189,10 @@ class Region:
     def start_unit(self, site: Site, unit: str) -> None:
         """`panel`, `sync` or `telephony` of a site; what it was before has ended."""
         site.units[unit] = self._unit(unit, site.file, f"{site.name}-{unit}")
+
+    def start_hub_unit(self, unit: str) -> None:
+        """`intake` or `board`; what it was before has ended."""
+        self.hub_units[unit] = self._unit(unit, self.directory / "hub" / "hub.toml", f"hub-{unit}")
 
     def stop(self) -> None:
         """End every process, the newest first; workers that outlive their line included."""

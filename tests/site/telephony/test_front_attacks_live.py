@@ -185,7 +185,7 @@ def test_300_idle_connections_of_one_source_keep_no_partner_out(bench: Bench, fi
         before = time.monotonic()
         assert bench.options(bench.partner(GOOD)).code == 503
         waited_s = time.monotonic() - before
-        assert waited_s < 0.5
+        assert waited_s < 2.0  # 15 s before the surplus was turned away
         deadline = time.monotonic() + 3
         while bench.ask("core.tcp_info")["opened_connections"] > 100:  # the surplus is closed
             assert time.monotonic() < deadline

@@ -100,12 +100,12 @@ class Pool:
         socket = self._settings.line_socket
         socket.unlink(missing_ok=True)
         async with asyncio.TaskGroup() as serving:
-            server = await asyncio.start_unix_server(
-                # A coroutine here would be asyncio's own task: its errors are logged and nobody restarts the line.
-                lambda reader, writer: serving.create_task(self._serve(reader, writer)) and None,
-                socket,
-                limit=_LINE_MAX_BYTES,
-            )
+
+            def come_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                # In a group of ours: asyncio only logs an error in a task of its own, and nobody restarts the line.
+                serving.create_task(self._serve(reader, writer))
+
+            server = await asyncio.start_unix_server(come_in, socket, limit=_LINE_MAX_BYTES)
             socket.chmod(0o600)
             async with server:
                 await self._keep()
