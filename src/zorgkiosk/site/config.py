@@ -222,7 +222,7 @@ class Overflow(Section):
     """How readily calls are given and taken. Whether a partner is asked follows from the norms."""
 
     wait_first_s: Annotated[float, Field(ge=0, le=600)] = 105
-    """So long a caller waits here before a partner is asked, unless urgent or no desk is manned: most are helped here."""
+    """So long a caller waits here before a partner is asked, unless urgent or no desk is manned."""
     margin: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Part of the chance to miss the norm here that a partner must take away."""
     reserve_desks: Annotated[int, Field(ge=0, le=99)] = 0
