@@ -23,6 +23,7 @@ def quiet(_what: str, _part: float) -> None:
     """Nobody watches."""
 
 
+@pytest.mark.long
 def test_one_pool_waits_as_the_formula_says() -> None:
     pool, handling_s, load = Hap("pool", 30, 5), 420.0, 30 * 420 / 3600
     played = service(play([pool], as_islands(Policy()), handling_s, 800 * 3600, seed=1), Norms())
@@ -65,6 +66,7 @@ def test_who_may_not_give_or_take_is_an_island(closed: Policy) -> None:
     assert play([BUSY, CALM], replace(closed, tick_s=10.0), 360, HOURS_S / 8, 1) == alone
 
 
+@pytest.mark.long
 def test_what_was_heard_late_is_worth_less() -> None:
     twins = [replace(BUSY, name=f"hap-{i}") for i in range(4)]
     prompt, late = (
@@ -95,6 +97,7 @@ def test_what_callers_got_is_counted() -> None:
     assert not found.meets(Norms()) and replace(found, in_long=0.98).meets(Norms())
 
 
+@pytest.mark.long
 def test_at_double_load_islands_miss_both_norms_and_overflow_meets_them_with_few_calls_moved() -> None:
     # Islands are at 74.7 % within two minutes in the long run, give or take three in runs as short as these.
     figures = double_load(Scenario(calls=8000, runs=2, seed=9, policy=Policy(tick_s=5.0)), quiet)
@@ -103,6 +106,7 @@ def test_at_double_load_islands_miss_both_norms_and_overflow_meets_them_with_few
     assert 0.1 < figures["simulated_share_moved"] < 0.20
 
 
+@pytest.mark.long
 def test_centres_that_help_each_other_need_fewer_triagists() -> None:
     figures = fewest_triagists(Search(haps=10, calls=200), quiet)
     assert 24 <= figures["simulated_triagists_islands"] <= 28

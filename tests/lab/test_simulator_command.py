@@ -24,6 +24,7 @@ def words(picture: Path) -> str:
     return " ".join(each.text or "" for each in ElementTree.parse(picture).iter(f"{SVG}text"))  # noqa: S314
 
 
+@pytest.mark.long
 def test_a_comparison_is_printed_written_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, picture = tmp_path / "runs.csv", tmp_path / "runs.svg"
     assert simulate("--calls", "200", "--seed", "5", "--csv", str(table), "--plot", str(picture)) == 0
@@ -39,6 +40,7 @@ def test_a_comparison_is_printed_written_and_drawn(tmp_path: Path, capsys: pytes
     assert "The same 25 triagists" in words(picture) and "norm 75 %" in words(picture)
 
 
+@pytest.mark.long
 def test_a_staffing_search_is_printed_written_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, picture = tmp_path / "staff.csv", tmp_path / "staff.svg"
     wanted = ("--staffing", "--haps", "10", "--preset", "A", "--calls", "100")
@@ -79,6 +81,7 @@ def test_the_erlang_table_is_the_printed_one_with_the_gap_of_the_urgent_norm() -
     ]
 
 
+@pytest.mark.long
 def test_the_simulator_is_checked_against_the_formula() -> None:
     region, _ = checks(PRESETS["A"], Norms(), 5000, range(2))
     assert region.triagists == 10 and region.formula == pytest.approx((0.903, 0.997, 0.882), abs=0.001)

@@ -92,7 +92,7 @@ class People:
 
     async def meet(self, caller: Handset) -> Meeting:
         """Wait until the caller is connected and both hear each other and nobody else. Raises HandsetError."""
-        connected = await caller.wait_for("connected", timeout_s=_CONNECT_S)
+        await caller.wait_for("connected", timeout_s=_CONNECT_S)
         dialled_s = next(event.at_s for event in reversed(caller.history) if event.name == "calling")
         far = {
             phone.tone_hz: (site, desk, phone) for site, desks in self.desks.items() for desk, phone in desks.items()
@@ -105,7 +105,9 @@ class People:
             raise LabError(f"{caller.name} hears {sorted(heard)} at once")
         site, desk, phone = far[heard.pop()]
         await phone.hears({caller.tone_hz})
-        return Meeting(caller, phone, site, desk, connected.at_s - dialled_s)
+        # The caller may have been answered before, while it waited; the triagist's phone tells when they met.
+        met_s = next(event.at_s for event in reversed(phone.history) if event.name == "connected")
+        return Meeting(caller, phone, site, desk, met_s - dialled_s)
 
     async def still_talk(self, meetings: Iterable[Meeting]) -> int:
         """How many of these still hear each other, both ways, right now."""

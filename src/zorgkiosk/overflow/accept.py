@@ -25,6 +25,10 @@ class Here:
     take_at_once: int
 
 
+_BUSY = 480
+"""Not 486: by that a worker says that it holds a caller already, and its front would try all the others in turn."""
+
+
 @dataclass(frozen=True)
 class Decline:
     """Answer to the partner: SIP status (RFC 3261 §21.4, §21.6) and a reason phrase."""
@@ -44,11 +48,11 @@ def consider(here: Here, *, hops: int) -> Decline | None:
     if here.desks_present == 0:
         return Decline(480, "No desk manned")
     if here.taken_from_partner >= here.take_at_once:
-        return Decline(486, "Agreed number taken")
+        return Decline(_BUSY, "Agreed number taken")
     if here.own_waiting >= here.desks_present:
-        return Decline(486, "Own callers wait")
+        return Decline(_BUSY, "Own callers wait")
     if here.waiting >= here.line_length:
-        return Decline(486, "Line is long")
+        return Decline(_BUSY, "Line is long")
     if here.reserve_desks and here.desks_free <= here.reserve_desks:
-        return Decline(486, "Desks kept for own callers")
+        return Decline(_BUSY, "Desks kept for own callers")
     return None

@@ -27,6 +27,16 @@ from zorgkiosk.site import schema
 from zorgkiosk.site.clock import Clock
 
 
+def _upsert() -> sa.Insert:
+    statement = insert(schema.state)
+    new = {column.name: statement.excluded[column.name] for column in schema.state.c if column.name != "key"}
+    return statement.on_conflict_do_update(index_elements=["key"], set_=new)
+
+
+_PUT, _REPORT = _upsert(), sa.insert(schema.outbox)
+"""Built once: building a statement costs more than running it, and callers wait for the line's commits."""
+
+
 class StoreError(Exception):
     """The file cannot take or give what was asked; one sentence says why (a full disk, a foreign schema)."""
 
@@ -61,10 +71,8 @@ class Transaction:
 
     def put(self, key: str, value: Any, *, said: Said | None = None) -> None:
         """Set `key` to `value` (anything JSON can hold); `said` when it was said, if that is not now."""
-        row = {"value": json.dumps(value), **_said_columns(said or self._said)}
-        self._connection.execute(
-            insert(schema.state).values(key=key, **row).on_conflict_do_update(index_elements=["key"], set_=row)
-        )
+        row = {"key": key, "value": json.dumps(value), **_said_columns(said or self._said)}
+        self._connection.execute(_PUT, row)
 
     def remove(self, key: str) -> None:
         self._connection.execute(sa.delete(schema.state).where(schema.state.c.key == key))
@@ -75,12 +83,8 @@ class Transaction:
 
     def report(self, data: EventData, *, said: Said | None = None) -> int:
         """Put an event into the outbox; returns its sequence. `said` as for `put`."""
-        result = self._connection.execute(
-            sa.insert(schema.outbox).values(
-                kind=data.KIND, data=data.model_dump_json(exclude_none=True), **_said_columns(said or self._said)
-            )
-        )
-        return int(result.lastrowid)
+        row = {"kind": data.KIND, "data": data.model_dump_json(exclude_none=True), **_said_columns(said or self._said)}
+        return int(self._connection.execute(_REPORT, row).lastrowid)
 
 
 class Store:

@@ -157,13 +157,38 @@ def test_a_restarted_line_is_rebuilt_from_its_workers(rush: Centre) -> None:
     after = rush.restarted()
     after.line.handle(0, Attached(0, 11, "sip:a", talking), 105.0)
     after.line.handle(2, Attached(2, 12, "sip:c", waiting), 105.0)
-    assert after.desks() == {"desk-1": "busy", "desk-2": "ringing"}, "the waiting caller is served at home as well"
+    assert after.desks() == {"desk-1": "busy", "desk-2": "free"}, "nobody rings at what worker 1 may come back with"
     call = next(call for call in after.fact().calls if call.worker == 2)
     [offer] = call.offers
     assert (call.arrived_uptime_ms, offer.partner, offer.chance_partner) == (100_000, "hap-zuid", 1.0)
     after.later(3)
     assert after.fact().lost == 1, "the caller of worker 1 did not come back"
+    assert after.desks() == {"desk-1": "busy", "desk-2": "ringing"}, "the waiting caller is served at home as well"
     assert [record.outcome for record in after.records()] == ["lost"]
+
+
+def test_a_restarted_line_does_not_ring_at_a_desk_whose_conversation_comes_back_last(rush: Centre) -> None:
+    rush.call(2)
+    after = rush.restarted()
+    waiting = Call("call-2", "trunk", 0, False, 100.0, 0.0)
+    after.line.handle(2, Attached(2, 12, "sip:c", waiting), 101.0)
+    assert not any(isinstance(command, RingLeg) for _, command in after.sent())
+    for worker, leg in ((0, "desk/desk-1"), (1, "desk/desk-2")):
+        talking = Call(f"call-{worker}", "trunk", 0, False, 90.0, 0.0, (Leg(leg, "answered", "x"),), leg)
+        after.line.handle(worker, Attached(worker, 11, "sip:a", talking), 101.0)
+    assert not any(isinstance(c, RingLeg) and c.leg.startswith("desk/") for _, c in after.sent())
+    assert set(after.desks().values()) == {"busy"}
+
+
+def test_why_a_caller_was_moved_outlives_the_line(rush: Centre) -> None:
+    rush.call(2)
+    rush.answered(2, "partner/hap-zuid")
+    after = rush.restarted()
+    leg = Leg("partner/hap-zuid", "answered", "y")
+    after.line.handle(2, Attached(2, 12, "sip:c", Call("call-2", "trunk", 0, False, 100.0, 0.0, (leg,), leg.name)), 101)
+    after.finished(2, "answered", leg.name)
+    [record] = after.records()
+    assert (record.partner, record.chance_partner) == ("hap-zuid", 1.0)
 
 
 def test_a_call_that_ended_while_the_line_was_away_is_recorded_and_not_lost(rush: Centre) -> None:

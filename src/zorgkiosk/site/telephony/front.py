@@ -28,7 +28,7 @@ CALLS_PER_S = 60
 CALLS_PER_WORKER_PER_S = 10
 WORKER_DEAD_MS = 500
 """A worker on loopback says 100 within a few ms; one that said nothing by then is dead."""
-FAR_DEAD_MS = 2_500
+FAR_DEAD_MS = 2_300
 """The same for desk phones and partners, with the TCP connection and the TLS handshake inside it."""
 RING_MS = 120_000
 QUEUE_S = 7_200

@@ -345,6 +345,8 @@ class Line:
             self._front.release(worker)
 
     def _decide(self, now_s: float) -> list[Decision]:
+        if self._left_behind.awaited:
+            return []  # a desk that looks free may be in the middle of a conversation that is not back yet
         floor = self._floor()
         return decide(
             situation.callers(floor),

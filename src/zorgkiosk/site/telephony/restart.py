@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zorgkiosk.site.facts import CallFact
-from zorgkiosk.site.telephony.floor import Held
+from zorgkiosk.site.telephony.floor import PARTNER, Held, Offered
 
 GRACE_S = 3.0
 """How long the workers of the calls it left are waited for, before those count as lost."""
@@ -21,6 +21,11 @@ class LeftBehind:
     def begin(self, calls: tuple[CallFact, ...], now_s: float) -> None:
         self._calls = {call.sip_call_id: call for call in calls}
         self._until_s = now_s + GRACE_S
+
+    @property
+    def awaited(self) -> bool:
+        """Some callers are still to come back, and with them the desks that they talk to."""
+        return bool(self._calls)
 
     def claim(self, sip_call_id: str) -> CallFact | None:
         """What was written of this call; None when the line before did not know it."""
@@ -43,4 +48,7 @@ def with_reasons(held: Held, before: CallFact) -> Held:
         else offer
         for offer in held.offers
     )
+    won = next((each for name, each in why.items() if held.talking_at == PARTNER + name), None)
+    if won is not None:
+        held = replace(held, won=Offered(won.partner, held.call.arrived_s, won.chance_home, won.chance_partner))
     return replace(held, offers=offers)
