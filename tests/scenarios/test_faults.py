@@ -229,6 +229,21 @@ def test_without_a_line_the_exchange_gets_its_call_back_at_once(stage: Stage) ->
     stage.play(scene)
 
 
+def test_a_planned_stop_sends_no_caller_to_a_worker_that_is_ending(stage: Stage) -> None:
+    async def scene(stage: Stage) -> list[Record]:
+        stage.noord.units["telephony"].stop()
+        try:
+            caller = await stage.dial(0)
+            refused = await caller.wait_for("ended", timeout_s=5)
+            assert refused.details["code"] == 503 and so_far_s(caller) < 0.5
+        finally:
+            await stage.line_again(stage.noord)
+        await until(lambda: "free" in states(stage.noord).values(), SOON_S, "the line is back")
+        return []
+
+    stage.play(scene)
+
+
 def test_old_words_of_a_partner_are_not_believed_and_its_front_is_asked(stage: Stage) -> None:
     """No broker for longer than the words last: hap-zuid closes its overflow, and hap-noord learns it over SIP."""
 

@@ -89,9 +89,9 @@ class _Unit:
             await stop.wait()
             # Workers with callers stay and come back to the next line; idle ones need not.
             self._pool.retire_all()
-            await asyncio.sleep(0)
             for task in running:
                 task.cancel()
+            await self._link.take_out(self._idle())
         self._store.close()
 
     def _on_event(self, worker: int, event: Event) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from zorgkiosk.contract.events import Triage
@@ -52,6 +52,14 @@ class FrontLink:
 
     def worker_died(self, worker: int) -> None:
         self._words.put_nowait(("worker_died", worker))
+
+    async def take_out(self, workers: Iterable[int]) -> None:
+        """Place nothing on these any more: they are about to end, and a caller should not find that out."""
+        try:
+            for worker in workers:
+                await self._rpc.worker_died(self._sip_uri(worker))
+        except FrontError as error:
+            self._gone(error)
 
     async def run(self) -> None:
         """Tell and compare until cancelled."""
