@@ -61,6 +61,7 @@ def test_telephony_of_a_nursing_home_has_nothing_to_run(site_file: Path, capsys:
     assert "this site has no [telephony] and [front]" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_without_pjsua2_everything_imports_and_only_telephony_declines(tmp_path: Path) -> None:
     """A 64-bit Pi without the binding: an interpreter that cannot find it."""
     folder = tmp_path / "hap"

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import EVENTS, STATUSES
@@ -44,6 +45,7 @@ def test_any_payload(payload: bytes) -> None:
             assert isinstance(decode_status(type(message), payload), type(message))
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(st.sampled_from(list(EVENTS.values())), spoiled_envelope, spoiled_data)
 def test_a_spoiled_event_is_refused_or_can_be_written_again(
@@ -56,6 +58,7 @@ def test_a_spoiled_event_is_refused_or_can_be_written_again(
         assert read_batch(encode_batch([read])) == [read]
 
 
+@pytest.mark.long
 @settings(max_examples=200)
 @given(st.sampled_from(list(STATUSES.values())), st.data())
 def test_a_spoiled_status_is_refused_or_can_be_written_again(message: Message, data: st.DataObject) -> None:

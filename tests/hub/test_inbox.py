@@ -336,6 +336,7 @@ def deliveries(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
     return rows, draw(st.lists(st.lists(st.integers(0, rows - 1), max_size=8), max_size=10))
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(deliveries(), st.data())
 def test_any_delivery_ends_with_each_event_once_and_never_acknowledges_a_missing_one(
