@@ -95,7 +95,7 @@ class HubConfig(Section):
             if site.name in site.partners:
                 problems.append(f"[[site]] {site.name}: names itself as partner: remove it")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))  # a sentence each: config_file tells them one by one
         return self
 
     def named(self, name: str) -> HubSite | None:

@@ -1,1 +1,1 @@
-"""The triage line. Start at `line.py`; `worker.py` alone imports pjsua2; `front.py` renders Kamailio's config."""
+"""The triage line. Start at `line.py`; `worker/sip` alone imports pjsua2; `front.py` renders Kamailio's config."""
