@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zorgkiosk.contract.events import Triage
@@ -10,12 +11,12 @@ from zorgkiosk.site.telephony.messages import Command
 
 @dataclass
 class RecordingWorkers:
-    """`line.Workers`: remembers what was sent, and whether the store had it by then."""
+    """`ports.Workers`: remembers what was sent, and whether the store had it by then."""
 
     sent: list[tuple[int, Command]] = field(default_factory=list)
 
-    def send(self, worker: int, command: Command) -> None:
-        self.sent.append((worker, command))
+    def send(self, worker: int, commands: Sequence[Command]) -> None:
+        self.sent += [(worker, command) for command in commands]
 
     def take(self) -> list[tuple[int, Command]]:
         """What was sent since the last time."""
@@ -25,7 +26,7 @@ class RecordingWorkers:
 
 @dataclass
 class RecordingFront:
-    """`line.Front`: remembers what it was told."""
+    """`ports.Front`: remembers what it was told."""
 
     told: list[tuple[str, int]] = field(default_factory=list)
     published: list[Triage] = field(default_factory=list)

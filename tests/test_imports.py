@@ -20,18 +20,24 @@ MAY_IMPORT = {
     "contract": set[str](),
     "capacity": {"contract"},
     "overflow": {"contract", "capacity"},
-    "config_file": set[str](),
-    "site": {"contract", "capacity", "overflow", "config_file"},
-    "hub": {"contract", "capacity", "overflow", "config_file"},
-    "lab": {"contract", "capacity", "overflow", "config_file", "site", "hub", "units"},
+    "toml_places": set[str](),
+    "config_file": {"toml_places"},
+    "speech": set[str](),
+    "site": {"contract", "capacity", "overflow", "config_file", "speech"},
+    "hub": {"contract", "capacity", "overflow", "config_file", "speech"},
+    "lab": {"contract", "capacity", "overflow", "config_file", "site", "hub", "units", "provision"},
     "units": {"contract", "capacity", "overflow", "config_file", "site", "hub", "lab"},
-    "cli": {"config_file", "site", "hub", "units", "lab"},
+    "provision": {"contract", "config_file", "site", "hub"},
+    "care": {"contract", "config_file", "toml_places", "site", "hub", "provision"},
+    "cli": {"config_file", "site", "hub", "units", "lab", "provision", "care"},
     "__main__": {"cli"},
 }
-"""What each part of the house may import besides itself. `lab` composes regions, so it may start units."""
+"""What each part of the house may import besides itself. `provision` makes what a region's boxes need, `care` is what a
+technician does on a box. `lab` composes regions, so it may start units."""
 
 PURE_STANDARD = {
     "__future__",
+    "base64",
     "bisect",
     "collections",
     "dataclasses",
@@ -51,7 +57,14 @@ PURE_STANDARD = {
 
 ONE_IMPORTER = {
     "pjsua2": ("zorgkiosk.site.telephony.worker", "zorgkiosk.lab.phone", "zorgkiosk.lab.softphone"),
-    "paho": ("zorgkiosk.site.sync.uplink", "zorgkiosk.hub.link", "zorgkiosk.site.panel.openhasp"),
+    "paho": (
+        "zorgkiosk.site.sync.uplink",
+        "zorgkiosk.hub.link",
+        "zorgkiosk.site.panel.openhasp",
+        "zorgkiosk.lab.plate",
+    ),
+    "pika": ("zorgkiosk.hub.amqp",),
+    "prometheus_client": ("zorgkiosk.hub.metrics",),
     "serial": ("zorgkiosk.site.panel.nextion",),
 }
 

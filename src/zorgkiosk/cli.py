@@ -9,19 +9,30 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from zorgkiosk.care import command as care
 from zorgkiosk.config_file import ConfigError
-from zorgkiosk.hub.config import load_hub
-from zorgkiosk.site.config import load_site
+from zorgkiosk.hub import command as hub
+from zorgkiosk.provision import command as provision
+from zorgkiosk.site.core_dumps import forbid_core_dumps
+from zorgkiosk.site.panel import command as panel
+from zorgkiosk.site.store_damage import say_damaged
+from zorgkiosk.site.store_trouble import StoreDamagedError, StoreError
+from zorgkiosk.site.telephony import command as telephony
+
+log = logging.getLogger(__name__)
 
 UNITS = ("telephony", "panel", "sync", "intake", "board")
-EX_OK, EX_UNAVAILABLE, EX_CONFIG = 0, 69, 78  # sysexits.h: systemd and technicians know them
+EX_OK, EX_UNAVAILABLE, EX_IOERR, EX_CONFIG = 0, 69, 74, 78
+"""As in sysexits.h: systemd and technicians know them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code of the command: 0, 2 for wrong usage, 69 for what is missing, 78 for a config that cannot be used."""
+    """Exit code of the command: 0, 2 for wrong usage, 69 what is missing, 74 a failing store, 78 an unusable config."""
     options = _parser().parse_args(arguments)
+    forbid_core_dumps()
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # its plugins announce themselves one by one
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # a lost connection is a page of it, and one line of ours
     try:
         return int(options.command(options))
     except ConfigError as error:
@@ -38,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("unit", choices=UNITS)
     run.add_argument("--config", type=Path, required=True, help="site.toml, or hub.toml for intake and board")
     run.set_defaults(command=_run)
-    check = commands.add_parser("check", help="say every problem of a config file, and what to write instead")
-    check.add_argument("file", type=Path)
-    check.set_defaults(command=_check)
+    care.add_commands(commands)
+    provision.add_commands(commands)
+    panel.add_commands(commands)
+    hub.add_commands(commands)
+    telephony.add_commands(commands)
     demo = commands.add_parser("demo", help="a region on this machine, and its story with measurements")
     demo.add_argument("--keep", action="store_true", help="leave the region running for the browser")
     demo.add_argument("--directory", type=Path, default=Path(".demo"), help="where its files go; removed at start")
@@ -71,15 +84,13 @@ def _simulate_arguments(simulate: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     # Imported when run: a unit loads only what it needs, and the rest works where pjsua2 is missing.
     unit = importlib.import_module(f"zorgkiosk.units.{options.unit}")
-    unit.run(options.config)
-    return EX_OK
-
-
-def _check(options: argparse.Namespace) -> int:
-    config: Path = options.file
-    load = load_hub if config.name.startswith("hub") else load_site
-    load(config)
-    print(f"{config}: good")
+    try:
+        unit.run(options.config)
+    except StoreError as error:
+        if isinstance(error, StoreDamagedError):  # a unit lets through only what its own file says
+            say_damaged(error.path)
+        log.error("%s stops: %s", options.unit, error)
+        return EX_IOERR
     return EX_OK
 
 

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import os
+import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from zorgkiosk.toml_places import Key, Place, nearest, places
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One sentence about one key: what is wrong and what to write. A `warning` stops nothing yet."""
+
+    file: Path
+    place: Place
+    key: str
+    sentence: str
+    severity: Literal["error", "warning"] = "error"
+
+    @classmethod
+    def of_file(cls, file: Path, sentence: str, key: str = "") -> Problem:
+        """A problem of the whole file."""
+        return cls(file, Place(1, 1), key, sentence)
+
+    def __str__(self) -> str:
+        at = f"{self.file}:{self.place.line}:{self.place.column}: "
+        return at + (f"{self.key}: " if self.key else "") + self.sentence
+
 
 class ConfigError(Exception):
-    """A config that cannot be used. `problems` holds one sentence each: file, key, what is wrong, what to write."""
+    """A config that cannot be used. `problems` holds one sentence each: file, place, key, what is wrong, the cure."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.found = tuple(problems)
+        self.problems = tuple(str(problem) for problem in problems)
 
 
 class Section(BaseModel):
@@ -35,30 +62,104 @@ class Section(BaseModel):
 Config = TypeVar("Config", bound=Section)
 
 
+@dataclass(frozen=True)
+class Written:
+    """A config file as it stands on disk, with the secrets beside it: for saying where something is written."""
+
+    file: Path
+    content: dict[str, Any]
+    at: dict[Key, Place]
+    secrets: Written | None = None
+
+    def problem(self, key: Key, sentence: str, severity: Literal["error", "warning"] = "error") -> Problem:
+        """A problem at `key`, or at the innermost section around it that is written."""
+        if key[:1] == ("secrets",) and self.secrets is not None:
+            return Problem(self.secrets.file, nearest(self.secrets.at, key[1:]), name_of(key), sentence, severity)
+        return Problem(self.file, nearest(self.at, key), name_of(key), sentence, severity)
+
+    def origin(self, key: Key) -> Problem | None:
+        """Where exactly `key` is written; None when it is not, so that a default holds."""
+        source, inner = (self.secrets, key[1:]) if key[:1] == ("secrets",) else (self, key)
+        return None if source is None or inner not in source.at else self.problem(key, "")
+
+
+def name_of(key: Key) -> str:
+    """`capacity[1].code`"""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
+
+
 def load(kind: type[Config], path: Path, *, secrets: Path | None = None) -> Config:
     """The validated config of `path`; `secrets`, where it exists, becomes its `[secrets]`. Raises ConfigError."""
-    content = _read(path)
-    if "secrets" in content:
-        raise ConfigError([f"{path}: secrets: secrets do not stand in this file: write them in {secrets or 'a file'}"])
-    if secrets is not None and secrets.exists():
-        if secrets.stat().st_mode & 0o007:
-            raise ConfigError([f"{secrets}: everybody can read it: chmod 600 (or 640) {secrets}"])
-        content["secrets"] = _read(secrets)
+    return validate(kind, read(path, secrets=secrets))
+
+
+def read(path: Path, *, secrets: Path | None = None) -> Written:
+    """The file, and the secrets where they exist. Raises ConfigError when one is not TOML or lies open."""
+    own = _read(path)
+    if "secrets" in own.content:
+        sentence = f"secrets do not stand in this file: write them in {secrets or 'a file'}"
+        raise ConfigError([own.problem(("secrets",), sentence)])
+    if secrets is not None and (given := _credential(secrets)) is not None:
+        return Written(path, own.content, own.at, _read(given))
+    if secrets is None or not secrets.exists():
+        return own
+    if secrets.stat().st_mode & 0o007:
+        raise ConfigError([Problem.of_file(secrets, f"everybody can read it: chmod 600 (or 640) {secrets}")])
+    return Written(path, own.content, own.at, _read(secrets))
+
+
+def validate(kind: type[Config], written: Written) -> Config:
+    """The config. Raises ConfigError with every problem of it."""
+    content = _with_keys(_absolute(written.content, written.file.resolve().parent))
+    if written.secrets is not None:
+        content["secrets"] = _absolute(written.secrets.content, written.secrets.file.resolve().parent)
     try:
-        return kind.model_validate(_absolute(content, path.resolve().parent))
+        return kind.model_validate(content)
     except ValidationError as error:
-        problems = [_sentence(problem, kind, path, secrets) for problem in error.errors(include_input=False)]
-        # A check across sections raises one error with a line for each problem it found.
-        raise ConfigError([line for problem in problems for line in problem.split("\n")]) from None
+        problems = error.errors(include_input=False)
+        told = [each for problem in problems for each in _told(problem, kind, written)]
+        told += _hidden(kind, content, problems, written)
+        raise ConfigError(sorted(told, key=lambda one: (one.file != written.file, one.place))) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _hidden(
+    kind: type[Section], content: dict[str, Any], problems: Sequence[ErrorDetails], written: Written
+) -> Iterator[Problem]:
+    """What only the checks across sections find, which do not run while a key is wrong: so without it."""
+    if any(not problem["loc"] for problem in problems):
+        return
+    content = copy.deepcopy(content)
+    for problem in problems:
+        inner: Any = content
+        for part in problem["loc"][:-1]:
+            if isinstance(inner, list):
+                inner = inner[part] if isinstance(part, int) else {}
+            else:
+                inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+        if isinstance(inner, dict):
+            inner.pop(problem["loc"][-1], None)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        kind.model_validate(content)
+    except ValidationError as error:
+        across = [problem for problem in error.errors(include_input=False) if not problem["loc"]]
+        yield from (each for problem in across for each in _told(problem, kind, written))
+
+
+def _read(path: Path) -> Written:
+    try:
+        text = path.read_text(encoding="utf-8").removeprefix("\ufeff")
+        return Written(path, tomllib.loads(text), places(text))
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from None
+        raise ConfigError([Problem.of_file(path, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem.of_file(path, "is not TOML: it is no text in UTF-8")]) from None
+    except tomllib.TOMLDecodeError as error:
+        what, place = str(error), Place(1, 1)
+        if found := re.search(r" \(at line (\d+), column (\d+)\)$", what):
+            what, place = what[: found.start()], Place(int(found[1]), int(found[2]))
+        elif what.endswith("(at end of document)"):
+            place = Place(text.count("\n") + 1, 1)
+        raise ConfigError([Problem(path, place, "", f"is not TOML: {what}")]) from None
 
 
 def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -77,24 +178,67 @@ def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def _sentence(problem: ErrorDetails, kind: type[Section], path: Path, secrets: Path | None) -> str:
-    where, loc = path, list(problem["loc"])
-    if loc[:1] == ["secrets"] and secrets is not None:
-        where = secrets
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".") or "file"
+def _credential(file: Path) -> Path | None:
+    """The file of that name which systemd handed this unit (`LoadCredential=`): only the unit can read it there."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    given = None if folder is None else Path(folder) / file.name
+    return given if given is not None and given.is_file() else None
+
+
+def _with_keys(content: dict[str, Any]) -> dict[str, Any]:
+    """Private keys (`key_file`) come from systemd where it hands them out."""
+    return {
+        name: _with_keys(value)
+        if isinstance(value, dict)
+        else str(_credential(Path(value)) or value)
+        if name == "key_file" and isinstance(value, str)
+        else value
+        for name, value in content.items()
+    }
+
+
+def _told(problem: ErrorDetails, kind: type[Section], written: Written) -> Iterator[Problem]:
+    key: Key = tuple(problem["loc"])
     match problem["type"]:
         case "extra_forbidden":
-            known = sorted(_keys_at(kind, loc[:-1]))
-            guess = _did_you_mean(str(loc[-1]), known) or f", known here: {', '.join(known)}"
-            return f"{where}: {key}: is not a key of this section{guess}"
+            known = sorted(_keys_at(kind, key[:-1]))
+            meant = _did_you_mean(str(key[-1]), known)
+            guess = meant or f", known here: {', '.join(known)}"
+            told = written.problem(key, f"is not a key of this section{guess}")
+            # A secret that was written where its name belongs is no name: only what resembles one is repeated.
+            yield replace(told, key=name_of((*key[:-1], "?"))) if key[0] == "secrets" and not meant else told
         case "missing":
-            return f"{where}: {key}: is missing: add it"
+            yield written.problem(key, "is missing: add it")
         case "value_error":
-            sentences = problem["msg"].removeprefix("Value error, ").split("\n")
-            at = f"{where}: {key}: " if loc else f"{where}: "
-            return "\n".join(at + sentence for sentence in sentences)
+            # A check across sections raises one error with a line for each problem it found.
+            for sentence in problem["msg"].removeprefix("Value error, ").split("\n"):
+                told = written.problem(key or _meant(sentence, written), sentence)
+                yield told if key else Problem(told.file, told.place, "", sentence)
         case _:
-            return f"{where}: {key}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+            yield written.problem(key, f"{problem['msg'][0].lower()}{problem['msg'][1:]}")
+
+
+_SUBJECT = re.compile(r"\[{1,2}(?P<table>[a-z_]+)\]{1,2}(?: (?P<first>[^ :]+))?(?:(?: '|:[^']*')(?P<second>[^']+)')?")
+
+
+def _meant(sentence: str, written: Written) -> Key:
+    """The key that a sentence across sections speaks of: `[[desk]] desk-1: phone 'x' …`, `[front] sip_port …`."""
+    subject = _SUBJECT.match(sentence)
+    if subject is None:
+        return ()
+    table, first, second = subject["table"], subject["first"] or "", subject["second"]
+    items = written.content.get(table)
+    if isinstance(items, dict):
+        return (table, first)
+    if not isinstance(items, list):
+        return (table,)
+    wanted = [word for word in (second, first) if word]
+    for number in reversed(range(len(items))):
+        values = {value: name for name, value in items[number].items() if isinstance(value, str)}
+        keys = [values[word] for word in wanted if word in values]
+        if keys:
+            return (table, number, keys[0])
+    return (table,)
 
 
 def _keys_at(kind: type[BaseModel], loc: Sequence[int | str]) -> set[str]:

@@ -11,12 +11,14 @@ from zorgkiosk.contract.events import (
     DeviceHealth,
     Event,
     EventData,
+    JournalHead,
     Said,
     Triage,
     TriageChanged,
 )
 from zorgkiosk.contract.names import Message
 from zorgkiosk.contract.status import Ack, Ask, CapacityState, Freshness, Online, PartnerStates, SiteState
+from zorgkiosk.contract.trust import CertificateRequest, IssuedCertificate, RevocationList, packed, serial
 
 BOOT_ID = "3f0c2c3e-6a0e-4b7e-9d8c-2f4f3c1f7a55"
 SAID = Said(datetime(2026, 3, 2, 20, 15, 4, 123456, tzinfo=UTC), BOOT_ID, 3_600_500, clock_synced=True)
@@ -39,6 +41,13 @@ _TRIAGE = {
 }
 
 EVENTS: dict[str, Event] = {
+    "capacity.reported.status": event(
+        CapacityReported(category="seh", status="stop", reason="personeel", until="2026-03-02T22:00:00Z")
+    ),
+    "capacity.reported.limits": event(
+        CapacityReported(category="grz", free=1, total=4, expected_free_24h=0, limits=("isolatie", "alleen-v"))
+    ),
+} | {
     data.KIND: event(data)
     for data in (
         CapacityReported(category="elv-laag", free=-1, total=12, staffed=10, expected_free_24h=2),
@@ -56,6 +65,7 @@ EVENTS: dict[str, Event] = {
             chance_partner=0.93,
         ),
         DeviceHealth(unit="sync", condition="link", ok=False, count=3),
+        JournalHead(line=1705, sha256="0123456789abcdef" * 4),
     )
 }
 
@@ -80,10 +90,35 @@ _STATE = SiteState(
     triage=Triage.model_validate(_TRIAGE),
 )
 
+_DER = packed(b"\x30\x81\x80" + bytes(range(128)))
+"""What the form wants, and nothing that is signed."""
+
 STATUSES: dict[str, Message] = {
     "state": _STATE,
     "online": Online(site="hap-noord", online=False),
     "ack": Ack(stream="telephony", epoch="00ff00ff00ff00ff", up_to=42),
     "partners": PartnerStates(partners=(_STATE,), heard_age_s={"hap-noord": 12.5}),
     "ask": Ask(wanted=1),
+    "revoked": RevocationList(crl=_DER),
+    "request": CertificateRequest(csr=_DER, in_force=serial(0xA1B2)),
+    "certificate": IssuedCertificate(certificate=_DER),
 }
+
+MORE_STATES: dict[str, Message] = {
+    "ask.certificate": Ask(wanted=0, certificate=True),
+    "state.status": _STATE.model_copy(
+        update={
+            "capacity": (
+                CapacityState(
+                    category="seh",
+                    status="dreigend",
+                    reason="drukte",
+                    age_s=12.5,
+                    freshness=Freshness(due_s=7_200, overdue_s=14_400, unknown_s=28_800),
+                ),
+            ),
+            "triage": None,
+        }
+    ),
+}
+ALL_STATUSES = STATUSES | MORE_STATES

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import EVENTS, STATUSES
+from samples import ALL_STATUSES, EVENTS
 
 from zorgkiosk.contract import topics
-from zorgkiosk.contract.events import Event, encode_batch, from_cloudevent, split_batch, to_cloudevent
+from zorgkiosk.contract.capacity import LIMITS, REASONS
+from zorgkiosk.contract.events import CapacityReported, Event, encode_batch, from_cloudevent, split_batch, to_cloudevent
 from zorgkiosk.contract.names import ContractError, Message
 from zorgkiosk.contract.status import decode_status, encode_status
 
@@ -40,7 +41,7 @@ def read_batch(payload: bytes) -> list[Event]:
 def test_any_payload(payload: bytes) -> None:
     for event in read_batch(payload):
         assert isinstance(event, Event)
-    for message in STATUSES.values():
+    for message in ALL_STATUSES.values():
         with suppress(ContractError):
             assert isinstance(decode_status(type(message), payload), type(message))
 
@@ -58,9 +59,34 @@ def test_a_spoiled_event_is_refused_or_can_be_written_again(
         assert read_batch(encode_batch([read])) == [read]
 
 
+codes = st.sampled_from([*REASONS, *LIMITS, "stop", "open", "nieuwe-code", "jan jansen", "0612345678"])
+instants = st.datetimes().map(lambda at: at.isoformat() + "Z") | st.sampled_from(["2026-02-30T00:00:00Z", "straks"])
+values = st.fixed_dictionaries(
+    {"category": codes},
+    optional={
+        "free": st.integers(-2000, 20_000) | st.none(),
+        "status": codes | st.none(),
+        "reason": codes | st.none(),
+        "until": instants | st.none(),
+        "limits": st.lists(codes, max_size=7) | st.none(),
+        "expected_free_24h": st.integers(-2000, 20_000),
+    },
+)
+
+
+@given(values)
+def test_a_value_is_a_number_or_a_status_of_known_words_or_is_refused(data: dict[str, Any]) -> None:
+    item = to_cloudevent(EVENTS["capacity.reported"]) | {"data": data}
+    for read in read_batch(json.dumps([item]).encode()):
+        assert isinstance(read.data, CapacityReported)
+        assert (read.data.free is None) != (read.data.status is None)
+        assert read.data.reason in (None, *REASONS) and set(read.data.limits) <= set(LIMITS)
+        assert read_batch(encode_batch([read])) == [read]
+
+
 @pytest.mark.long
 @settings(max_examples=200)
-@given(st.sampled_from(list(STATUSES.values())), st.data())
+@given(st.sampled_from(list(ALL_STATUSES.values())), st.data())
 def test_a_spoiled_status_is_refused_or_can_be_written_again(message: Message, data: st.DataObject) -> None:
     content = json.loads(encode_status(message))
     spoiled = data.draw(st.dictionaries(st.sampled_from(sorted(content)), json_values, max_size=2))

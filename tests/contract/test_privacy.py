@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from zorgkiosk.contract.events import KINDS
+from zorgkiosk.contract.capacity import LIMITS, REASONS
+from zorgkiosk.contract.events import KINDS, CapacityReported
 from zorgkiosk.contract.names import Message
-from zorgkiosk.contract.status import Ack, Ask, Online, PartnerStates, SiteState
+from zorgkiosk.contract.status import Ack, Ask, CapacityState, Online, PartnerStates, SiteState
+from zorgkiosk.contract.trust import CertificateRequest, IssuedCertificate, RevocationList
 
-MESSAGES: list[type[Message]] = [*KINDS.values(), SiteState, Online, Ack, PartnerStates, Ask]
+ABOUT_TRUST = (CertificateRequest, IssuedCertificate, RevocationList)
+MESSAGES: list[type[Message]] = [*KINDS.values(), SiteState, Online, Ack, PartnerStates, Ask, *ABOUT_TRUST]
 NUMBERS = ("0612345678", "+31612345678", "06-12345678", "06 1234 5678", "a0612345678", "sip:0201234567@pbx", "112358")
 
 
@@ -37,6 +40,13 @@ def test_no_text_of_a_message_can_be_a_telephone_number(message: type[Message]) 
         assert "pattern" in text, f"{message.__name__}{where} takes any text"
         for number in NUMBERS:
             assert re.search(text["pattern"], number) is None, f"{message.__name__}{where} takes {number}"
+
+
+@pytest.mark.parametrize("said", [CapacityReported, CapacityState])
+def test_why_and_for_whom_is_said_in_words_of_a_fixed_list(said: type[Message]) -> None:
+    schema = said.model_json_schema()["properties"]
+    assert schema["reason"]["anyOf"][0]["enum"] == list(REASONS)
+    assert schema["limits"]["items"]["enum"] == list(LIMITS)
 
 
 def test_the_walk_finds_free_text() -> None:

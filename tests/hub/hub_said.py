@@ -1,6 +1,7 @@
 """What sites say, for the hub's tests: short ways to make events and states."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from zorgkiosk.capacity.catalog import CATEGORIES
 from zorgkiosk.contract.events import CallHandled, Event, EventData, Said, Triage
@@ -40,6 +41,11 @@ def event(
 def bed(code: str, free: int, age_s: float, total: int | None = None, ages: Freshness | None = None) -> CapacityState:
     freshness = ages or CATEGORIES[code].freshness
     return CapacityState(category=code, free=free, total=total, age_s=age_s, freshness=freshness)
+
+
+def status(code: str, status: str, age_s: float = 0, **said: Any) -> CapacityState:
+    content = {"category": code, "status": status, "age_s": age_s, "freshness": CATEGORIES[code].freshness}
+    return CapacityState.model_validate(content | said)
 
 
 def state(

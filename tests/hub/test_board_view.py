@@ -1,9 +1,10 @@
 """What the board shows of what the hub knows."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hub_said import NOON, SITES, bed, state
+from hub_said import NOON, SITES, bed, state, status
 
 from zorgkiosk.capacity.freshness import Fresh
 from zorgkiosk.contract.events import Triage
@@ -64,6 +65,88 @@ def test_a_value_ages_on_from_when_it_was_heard(
     cell = cell_of(heard(LINDE, bed("grz", 3, age_s, total=8, ages=AGES), ago_s=ago_s))
     assert (cell.fresh, cell.number, cell.age) == (fresh, number, age)
     assert (cell.free, cell.total, cell.of_total) == ((3, 8, "van 8") if number else (None, None, ""))
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "ago_s", "number", "grade", "note"),
+    [
+        ("seh", {"status": "open"}, 5, "open", "open", ""),
+        ("seh", {"status": "dreigend", "reason": "drukte"}, 5, "dreigende stop", "tight", "drukte"),
+        (
+            "seh",
+            {"status": "stop", "reason": "personeel", "until": "2026-11-23T14:00:00Z"},
+            5,
+            "stop",
+            "shut",
+            "te weinig personeel, tot 15:00",
+        ),
+        ("ggz-crisis", {"status": "vol", "until": "2026-11-24T23:30:00Z"}, 5, "vol", "shut", "tot wo 25 nov 00:30"),
+        ("apotheek", {"status": "dicht", "until": "2026-11-24T07:00:00Z"}, 5, "dicht", "shut", "open om morgen 08:00"),
+        ("so-dienst", {"status": "bezet"}, 5, "bezet", "tight", ""),
+    ],
+)
+def test_a_status_is_a_word_with_its_grade_reason_and_end(
+    code: str, said: dict[str, str], ago_s: float, number: str, grade: str, note: str
+) -> None:
+    cell = cell_of(heard(LINDE, status(code, age_s=0, **said), ago_s=ago_s))
+    assert (cell.number, cell.grade, cell.note, cell.status) == (number, grade, note, said["status"])
+    assert (cell.free, cell.of_total, cell.fresh) == (None, "", Fresh.CURRENT)
+
+
+@pytest.mark.parametrize(
+    ("said", "ago_s", "age"),
+    [
+        ({"status": "stop", "until": "2026-11-23T12:00:10Z"}, 10, "eindtijd voorbij"),
+        ({"status": "stop", "until": "2026-11-23T12:00:10Z", "age_s": 9 * 3600}, 10, "9 uur geleden"),
+        ({"status": "stop", "until": "2026-11-23T14:00:00Z"}, SILENCE_S + 1, "1 min geleden"),
+        ({"status": "nieuw-woord"}, 5, "zojuist"),
+    ],
+    ids=["end passed", "too old", "silent", "newer version"],
+)
+def test_a_status_that_may_not_hold_is_unknown(said: dict[str, object], ago_s: float, age: str) -> None:
+    cell = cell_of(heard(LINDE, status("seh", **{"age_s": 0, **said}), ago_s=ago_s))  # type: ignore[arg-type]
+    assert (cell.fresh, cell.number, cell.status, cell.grade, cell.note) == (Fresh.UNKNOWN, "", None, None, "")
+    assert (cell.until, cell.reason, cell.age) == (None, None, age)
+
+
+def test_an_end_told_by_a_clock_that_was_never_set_is_right_on_the_board() -> None:
+    report = heard(LINDE, status("seh", "stop", until="1970-01-01T02:00:00Z"), ago_s=5)
+    assert report.state is not None
+    wrong = report.state.model_copy(update={"said_at": "1970-01-01T00:00:05Z", "clock_synced": False})
+    cell = cell_of(replace(report, state=wrong))
+    assert cell.until == NOON + timedelta(hours=2) and cell.note == "tot 15:00"
+
+
+def test_beds_tell_what_is_expected_and_for_whom() -> None:
+    beds = bed("grz", 2, 0).model_copy(update={"expected_free_24h": -1, "limits": ("isolatie", "alleen-v")})
+    cell = cell_of(heard(LINDE, beds))
+    assert (cell.expected, cell.note) == ("over 24 uur: −1", "isolatie, alleen vrouw")
+    assert (cell.expected_free_24h, cell.limits) == (-1, ("isolatie", "alleen-v"))
+    old = cell_of(heard(LINDE, beds.model_copy(update={"age_s": 25 * 3600})))
+    assert (old.expected, old.note, old.expected_free_24h, old.limits) == ("", "", None, ())
+
+
+def test_whose_doors_are_open_stands_before_whose_are_not() -> None:
+    seen = shown(
+        heard(vvt("zh-a", "A"), status("seh", "stop")),
+        heard(vvt("zh-b", "B"), status("seh", "dreigend")),
+        heard(vvt("zh-c", "C"), status("seh", "open")),
+        heard(vvt("zh-d", "D"), bed("grz", 1, 0)),
+    )
+    assert [(row.title, row.room, row.open) for row in seen.rows] == [
+        ("D", 1, 0),
+        ("C", 0, 1),
+        ("A", 0, 0),
+        ("B", 0, 0),
+    ]
+    assert seen.sectors == ("vvt-bedden", "seh")
+
+
+@pytest.mark.parametrize("kind", ["vvt", "seh", "ggz", "so", "apotheek"])
+def test_every_site_but_a_triage_centre_has_a_row_before_it_was_heard(kind: str) -> None:
+    site = HubSite.model_validate({"name": "site", "title": "Site", "kind": kind})
+    seen = shown(SiteReport(site))
+    assert [row.reported for row in seen.rows] == [False] and seen.cards == ()
 
 
 @pytest.mark.parametrize("ago_s", [SILENCE_S + 1, 86_400])
@@ -176,6 +259,13 @@ def test_ages_in_words(age_s: float, words_for_it: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.9, "0:59"), (725, "12:05"), (4800, "1 uur 20 min")])
 def test_durations_in_words(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "text"), [(3600, "14:00"), (11 * 3600, "morgen 00:00"), (36 * 3600, "wo 25 nov 01:00")]
+)
+def test_times_to_come_in_words(ahead_s: float, text: str) -> None:
+    assert words.ahead(NOON + timedelta(seconds=ahead_s), NOON) == text
 
 
 def test_instants_are_dutch_local_time_in_winter_and_summer() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from hub_said import NOON, bed, config, state
+from hub_said import NOON, bed, config, state, status
 
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.hub.board.web import Source, create_app
@@ -96,7 +96,7 @@ def test_the_api_gives_the_same_with_null_for_unknown(client: FlaskClient, inbox
 @pytest.mark.parametrize(
     ("method", "address", "status"),
     [
-        ("GET", "/?sector=seh", 400),
+        ("GET", "/?sector=ambulance", 400),
         ("GET", "/inhoud?deelregio=Oost", 400),
         ("GET", "/api/v1/sites?deelregio=%00%ff", 400),
         ("GET", "/api/v1/nothing", 404),
@@ -122,3 +122,19 @@ def test_without_a_database_it_says_so_and_recovers_by_itself(client: FlaskClien
     Inbox.open(f"sqlite:///{tmp_path / 'hub.db'}").close()
     assert client.get("/healthz").get_json() == {"status": "ok"}
     assert "De Linde" in client.get("/").text
+
+
+def test_a_stop_is_said_in_words_with_a_shape_and_null_for_what_it_is_not(client: FlaskClient, inbox: Inbox) -> None:
+    stop = status("seh", "stop", 300, reason="drukte", until="2026-11-23T14:00:00Z")
+    ended = status("ggz-crisis", "vol", 300, until="2026-11-23T11:00:00Z")
+    with inbox.commit(NOON - timedelta(seconds=5)) as commit:
+        commit.take_state(state("vvt-linde", stop, ended))
+    page = client.get("/").text
+    assert "stop drukte, tot 15:00 actueel 5 min geleden onbekend eindtijd voorbij" in text_of(page)
+    assert 'href="#shape-grade-shut"' in page and 'id="shape-grade-shut"' in page
+    (row,) = client.get("/api/v1/sites").get_json()["rows"]
+    known, unknown = row["cells"]
+    assert (known["status"], known["grade"], known["reason"], known["free"]) == ("stop", "shut", "drukte", None)
+    assert known["until"] == "2026-11-23T14:00:00.000000Z"
+    assert (unknown["status"], unknown["until"], unknown["fresh"]) == (None, None, "onbekend")
+    assert [row["name"] for row in client.get("/api/v1/sites?sector=seh").get_json()["rows"]] == ["vvt-linde"]

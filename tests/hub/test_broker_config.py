@@ -37,8 +37,8 @@ def test_a_site_gets_its_own_name_and_its_partners_state_only() -> None:
     acl = render_acl(BROKER)
     own = "zorgkiosk/v1/roaz-oost/vvt-linde"
     assert rules(acl, "vvt-linde") == {
-        *(f"write {own}/{leaf}" for leaf in ("events", "state", "online")),
-        *(f"read {own}/{leaf}" for leaf in ("ack", "partners", "ask")),
+        *(f"write {own}/{leaf}" for leaf in ("events", "state", "online", "request")),
+        *(f"read {own}/{leaf}" for leaf in ("ack", "partners", "ask", "revoked", "certificate")),
     }
     assert rules(acl, "hap-noord") - {"read zorgkiosk/v1/roaz-oost/hap-zuid/state"} == {
         rule.replace("vvt-linde", "hap-noord") for rule in rules(acl, "vvt-linde")
@@ -49,7 +49,11 @@ def test_a_site_gets_its_own_name_and_its_partners_state_only() -> None:
 def test_the_hub_reads_what_sites_say_and_writes_what_they_hear() -> None:
     assert rules(render_acl(BROKER), "hub-intake") == {
         *(f"read zorgkiosk/v1/roaz-oost/+/{leaf}" for leaf in ("events", "state", "online")),
-        *(f"write zorgkiosk/v1/roaz-oost/+/{leaf}" for leaf in ("ack", "partners", "ask")),
+        *(f"write zorgkiosk/v1/roaz-oost/+/{leaf}" for leaf in ("ack", "partners", "ask", "revoked")),
+    }
+    assert rules(render_acl(BROKER), "hub-provisioner") == {
+        "read zorgkiosk/v1/roaz-oost/+/request",
+        *(f"write zorgkiosk/v1/roaz-oost/+/{leaf}" for leaf in ("ask", "certificate", "revoked")),
     }
 
 

@@ -1,198 +1,34 @@
 """The hub's units as processes of their own: a real Mosquitto with TLS and ACL, a real browser."""
 
 import os
-import queue
 import signal
-import socket
 import statistics
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
 import sqlalchemy as sa
-from hub_said import EPOCH, REGION, SITES, bed, event, state
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from hub_region import Region, SiteOnLine, end_region, prepare_region, wait_for
+from hub_said import REGION, bed, event, state
 from playwright.sync_api import expect, sync_playwright
 
-from zorgkiosk.contract.events import Event, encode_batch
-from zorgkiosk.contract.names import Message
-from zorgkiosk.contract.status import Ack, Ask, Online, PartnerStates, decode_status, encode_status
-from zorgkiosk.hub import schema
-from zorgkiosk.hub.broker import HUB_NAME, BrokerParameters
-from zorgkiosk.hub.outlook import Outlook, OutlookError, SiteReport
-from zorgkiosk.lab.authority import Authority
+from zorgkiosk.contract.events import encode_batch
+from zorgkiosk.contract.status import Ask, Online, PartnerStates, decode_status, encode_status
+from zorgkiosk.hub.broker import HUB_NAME
 from zorgkiosk.lab.broker import RunningBroker
 
 pytestmark = pytest.mark.integration
 
 
-def wait_for(condition: Callable[[], bool], what: str, within_s: float = 15.0) -> None:
-    until_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until_s, f"waited {within_s} s for: {what}"
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Region:
-    """A broker, hub.toml, and the units started so far."""
-
-    directory: Path
-    authority: Authority
-    broker: RunningBroker
-    board_port: int
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def config_file(self) -> Path:
-        return self.directory / "hub.toml"
-
-    @property
-    def database(self) -> str:
-        return f"sqlite:///{self.directory / 'hub.db'}"
-
-    def start(self, unit: str) -> subprocess.Popen[bytes]:
-        code = f"import sys, logging, pathlib; from zorgkiosk.units.{unit} import run; " + (
-            "logging.basicConfig(level=logging.INFO); run(pathlib.Path(sys.argv[1]))"
-        )
-        with (self.directory / f"{unit}.log").open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-c", code, str(self.config_file)], stderr=log)
-        self.started.append(process)
-        return process
-
-    def log(self, unit: str) -> str:
-        return (self.directory / f"{unit}.log").read_text()
-
-    def start_intake(self) -> subprocess.Popen[bytes]:
-        before = self.log("intake").count("connected\n") if (self.directory / "intake.log").exists() else 0
-        process = self.start("intake")
-        wait_for(lambda: self.log("intake").count("connected\n") > before, "intake to connect")
-        return process
-
-    def report(self, site: str) -> SiteReport | None:
-        outlook = Outlook.on(self.database, SITES)
-        try:
-            return next(report for report in outlook.reports() if report.site.name == site)
-        except OutlookError:
-            return None
-        finally:
-            outlook.close()
-
-    def kept(self) -> list[int]:
-        engine = sa.create_engine(self.database)
-        with engine.connect() as connection:
-            found = list(connection.scalars(sa.select(schema.event.c.sequence).order_by(schema.event.c.sequence)))
-        engine.dispose()
-        return found
-
-
 @pytest.fixture
 def region(tmp_path: Path) -> Iterator[Region]:
-    authority = Authority.create(tmp_path / "pki")
-    certificate, key = authority.issue("broker", addresses=("127.0.0.1",))
-    hub_certificate, hub_key = authority.issue(HUB_NAME)
-    partners = {site.name: site.partners for site in SITES}
-    parameters = BrokerParameters(
-        REGION, tmp_path / "broker", "127.0.0.1", free_port(), authority.ca_file, certificate, key, partners
-    )
-    made = Region(tmp_path, authority, RunningBroker.start(parameters), free_port())
-    sites = "".join(
-        f'[[site]]\nname = "{site.name}"\ntitle = "{site.title}"\nkind = "{site.kind}"\npartners = {[*site.partners]}\n'
-        for site in SITES
-    )
-    made.config_file.write_text(
-        f'[hub]\nregion = "{REGION}"\ndatabase = "sqlite:///hub.db"\n'
-        f'[broker]\nhost = "127.0.0.1"\nport = {parameters.port}\nca_file = "{authority.ca_file}"\n'
-        f'certificate_file = "{hub_certificate}"\nkey_file = "{hub_key}"\n'
-        f"[board]\nport = {made.board_port}\n{sites}"
-    )
+    made = prepare_region(tmp_path)
     yield made
-    for process in made.started:
-        process.kill()
-        process.wait()
-    made.broker.stop()
-
-
-class SiteOnLine:
-    """A site as the hub sees it: its certificate, its last will, what it hears."""
-
-    def __init__(self, region: Region, name: str) -> None:
-        self.name = name
-        self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        certificate, key = region.authority.issue(name)
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self.client.tls_set(str(region.authority.ca_file), str(certificate), str(key))
-        self.client.will_set(self._topic("online"), encode_status(Online(site=name, online=False)), qos=1)
-        self.client.on_message = lambda _client, _data, message: self.heard.put(
-            (message.topic.rsplit("/", 1)[1], bytes(message.payload))
-        )
-        self._ready: queue.Queue[None] = queue.Queue()
-        self.client.on_connect = lambda client, *_: client.subscribe(
-            [(self._topic(leaf), SubscribeOptions(qos=1)) for leaf in ("ack", "ask", "partners")]
-        )
-        self.client.on_subscribe = lambda *_: self._ready.put(None)
-        self.client.on_socket_open = _without_delay
-        parameters = region.broker.parameters
-        self.client.connect(parameters.address, parameters.port)
-        self.client.loop_start()
-        self._ready.get(timeout=10)
-
-    def say(self, leaf: str, payload: bytes | Message) -> None:
-        body = encode_status(payload) if isinstance(payload, Message) else payload
-        self.client.publish(self._topic(leaf), body, qos=1).wait_for_publish(10)
-
-    def hears(self, leaf: str, timeout_s: float = 15) -> bytes:
-        """The next message of this leaf; others before it are passed over."""
-        while True:
-            heard, payload = self.heard.get(timeout=timeout_s)
-            if heard == leaf:
-                return payload
-
-    def send(self, *events: Event) -> int:
-        """How far the hub says it holds the stream after these."""
-        self.say("events", encode_batch(events))
-        ack = decode_status(Ack, self.hears("ack"))
-        assert (ack.stream, ack.epoch) == ("telephony", EPOCH)
-        return ack.up_to
-
-    def send_until_acknowledged(self, *events: Event) -> int:
-        """What a real site does while either end may not have subscribed again: say it again each second."""
-        for _ in range(20):
-            self.say("events", encode_batch(events))
-            try:
-                return decode_status(Ack, self.hears("ack", 1)).up_to
-            except queue.Empty:
-                continue
-        raise AssertionError("no ack after twenty times")
-
-    def vanish(self) -> None:
-        """Without a word: the broker says the last will."""
-        connection: Any = self.client.socket()
-        self.client.on_connect = None
-        self.client.reconnect_delay_set(60, 60)
-        connection.shutdown(socket.SHUT_RDWR)
-
-    def _topic(self, leaf: str) -> str:
-        return f"zorgkiosk/v1/{REGION}/{self.name}/{leaf}"
-
-
-def _without_delay(_client: mqtt.Client, _data: Any, connection: Any) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    end_region(made)
 
 
 @pytest.fixture
@@ -339,6 +175,49 @@ def test_the_screen_follows_the_region_and_hides_what_it_no_longer_knows(region:
         browser.close()
     linde.client.disconnect()
     linde.client.loop_stop()
+
+
+def test_the_board_tells_prometheus_what_the_region_is_like(region: Region, noord: SiteOnLine) -> None:
+    linde = SiteOnLine(region, "vvt-linde")
+    for site in (noord, linde):
+        site.say("online", Online(site=site.name, online=True))
+        site.say("state", state(site.name))
+    assert noord.send(event(1, 0)) == 1 and noord.send(event(5, 0)) == 5
+    noord.say("events", b"[{}]")
+    board = region.start("board")
+    wait_for(lambda: _answers(f"http://127.0.0.1:{region.board_port}/healthz"), "board")
+    wait_for(
+        lambda: _told(region)
+        == {
+            "database_readable": 1, "sites": 3, "sites_connected": 2, "sites_silent": 1, "events_missing": 3,
+            "set_aside_kept": 1,
+        },
+        "all of it",
+    )  # fmt: skip
+    linde.vanish()
+    wait_for(lambda: _told(region)["sites_connected"] == 1, "the last will of linde")
+    assert region.started[0].poll() is None and _stops_within_s(board) < 2
+    linde.client.disconnect()
+    linde.client.loop_stop()
+
+
+def test_a_board_without_its_database_says_that_and_nothing_else(region: Region) -> None:
+    region.start("board")
+    wait_for(lambda: _told(region) == {"database_readable": 0}, "the board")
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"http://127.0.0.1:{region.board_port}/healthz", timeout=5)
+
+
+def _told(region: Region) -> dict[str, float]:
+    """The board's metrics by their names, without what they have in common; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{region.board_port}/metrics", timeout=5) as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=")
+            lines = answer.read().decode().splitlines()
+    except (urllib.error.URLError, ConnectionError):
+        return {}
+    pairs = (line.split() for line in lines if not line.startswith("#"))
+    return {name.removeprefix("zorgkiosk_hub_"): float(value) for name, value in pairs}
 
 
 def _answers(address: str) -> bool:

@@ -1,6 +1,7 @@
 """The hub's database, on SQLite and on PostgreSQL."""
 
 import json
+import os
 import random
 import tempfile
 import threading
@@ -15,17 +16,20 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hub_said import BOOT, EPOCH, NOON, OTHER_BOOT, REGION, SAID, SITES, bed, event, state
+from hub_said import BOOT, EPOCH, NOON, OTHER_BOOT, REGION, SAID, SITES, bed, event, state, status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zorgkiosk.contract.events import CapacityReported, Event, to_cloudevent
 from zorgkiosk.contract.status import Ack, Online, SiteState, encode_status
 from zorgkiosk.hub import inbox as inbox_module
-from zorgkiosk.hub import schema
-from zorgkiosk.hub.inbox import Inbox, InboxError, Receipt, advance
+from zorgkiosk.hub import positions, schema
+from zorgkiosk.hub.inbox import Inbox, InboxError
 from zorgkiosk.hub.letters import Place, Unreadable, read
 from zorgkiosk.hub.outlook import Outlook, OutlookError, SiteReport
+from zorgkiosk.hub.positions import Receipt, advance
+
+pytest_plugins = ["database_fixtures"]
 
 
 @pytest.fixture
@@ -64,6 +68,19 @@ def report(database: str, site: str) -> SiteReport:
         return next(each for each in outlook.reports() if each.site.name == site)
     finally:
         outlook.close()
+
+
+def test_a_status_is_kept_and_given_back_as_it_was_said(inbox: Inbox, database: str) -> None:
+    told = CapacityReported(category="seh", status="stop", reason="drukte", until="2026-11-23T14:00:00Z")
+    stop = status("seh", "stop", 5, reason="drukte", until="2026-11-23T14:00:00Z")
+    ward = bed("grz", 1, 5).model_copy(update={"expected_free_24h": 2, "limits": ("isolatie",)})
+    with inbox.commit(NOON) as commit:
+        commit.take([event(1, 0, site="vvt-linde", data=told)])
+        commit.take_state(state("vvt-linde", stop, ward))
+    with reading(database) as connection:
+        assert CapacityReported.model_validate(connection.scalar(sa.select(schema.event.c.data))) == told
+    held = report(database, "vvt-linde").state
+    assert held is not None and held.capacity == (stop, ward)
 
 
 def unread(excerpt: str, place: Place | None = None, *, site: str = "hap-noord") -> Unreadable:
@@ -124,7 +141,7 @@ def test_streams_epochs_and_sites_do_not_touch_each_other(inbox: Inbox) -> None:
 
 
 def test_a_long_backlog_behind_a_gap_is_acknowledged_at_once_when_it_closes(inbox: Inbox) -> None:
-    rows = inbox_module._PAGE_ROWS * 2 + 17
+    rows = positions._PAGE_ROWS * 2 + 17
     assert up_to(inbox, *(event(number) for number in range(2, rows + 1))) == 0
     assert up_to(inbox, event(1, 0)) == rows
 
@@ -246,14 +263,15 @@ def test_nothing_a_site_can_say_makes_the_database_fail(inbox: Inbox, database: 
     assert len(events) == len({place.sequence for place in places if place})
 
 
-def test_two_writers_lose_nothing_and_double_nothing(database: str) -> None:
+@pytest.mark.integration
+def test_two_writers_lose_nothing_and_double_nothing(postgresql_database: str) -> None:
     events = [event(number, 0 if number == 1 else None) for number in range(1, 201)]
     problems: list[BaseException] = []
 
     def write(seed: int) -> None:
         mine = list(events)
         random.Random(seed).shuffle(mine)
-        inbox = Inbox.open(database)
+        inbox = Inbox.open(postgresql_database)
         try:
             for start in range(0, len(mine), 10):
                 take(inbox, *mine[start : start + 10])
@@ -262,14 +280,37 @@ def test_two_writers_lose_nothing_and_double_nothing(database: str) -> None:
         finally:
             inbox.close()
 
-    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
+    writers = [threading.Thread(target=write, args=(seed,), daemon=True) for seed in (1, 2)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
-    inbox = Inbox.open(database)
-    assert not problems and kept(database) == list(range(1, 201)) and up_to(inbox, events[0]) == 200
+    inbox = Inbox.open(postgresql_database)
+    assert not problems and kept(postgresql_database) == list(range(1, 201)) and up_to(inbox, events[0]) == 200
     inbox.close()
+
+
+def test_a_second_writer_on_sqlite_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    first = Inbox.open(url)
+    with pytest.raises(InboxError, match="another intake writes it; SQLite takes one"):
+        Inbox.open(url)
+    first.close()
+    Inbox.open(url).close()
+
+
+def test_a_database_that_a_newer_release_has_made_more_of_is_used_as_it_is(database: str) -> None:
+    """The way back of an update."""
+    Inbox.open(database).close()
+    engine = sa.create_engine(database)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    older = Inbox.open(database)
+    assert up_to(older, event(1, 0)) == 1
+    older.close()
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
+    engine.dispose()
 
 
 def test_the_migrations_make_what_the_code_expects(inbox: Inbox, database: str) -> None:
@@ -376,3 +417,16 @@ def _migrated() -> bytes:
         file = Path(directory) / "hub.db"
         Inbox.open(f"sqlite:///{file}").close()
         return file.read_bytes()
+
+
+def test_the_group_may_write_the_database_so_that_intake_and_board_share_its_shm_file(tmp_path: Path) -> None:
+    """SQLite gives -wal and -shm the database's mode; whichever unit makes them, the other must be able to write."""
+    before = os.umask(0o007)
+    try:
+        inbox = Inbox.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    finally:
+        os.umask(before)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("hub.db*")} == dict.fromkeys(
+        ("hub.db", "hub.db-wal", "hub.db-shm", "hub.db.seat"), 0o660
+    )
+    inbox.close()

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from zorgkiosk.hub.config import HubSite
 from zorgkiosk.hub.inbox import Inbox
 from zorgkiosk.hub.intake import MESSAGES_A_COMMIT, Intake
 from zorgkiosk.hub.link import Arrival, Arrived, Connected
+from zorgkiosk.hub.metrics import IntakeMetrics
 
 
 @dataclass
@@ -37,6 +38,7 @@ class RememberingPost:
     arrivals: list[Arrival] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     said: list[tuple[str, bytes]] = field(default_factory=list)
+    settled: list[Arrival] = field(default_factory=list)
 
     def receive(self, *, limit: int, timeout_s: float) -> list[Arrival]:  # noqa: ARG002
         taken, self.arrivals = self.arrivals[:limit], self.arrivals[limit:]
@@ -47,6 +49,9 @@ class RememberingPost:
 
     def say(self, topic: str, payload: bytes) -> None:
         self.said.append((topic.removeprefix(f"zorgkiosk/v1/{REGION}/"), payload))
+
+    def settle(self, arrivals: Sequence[Arrival]) -> None:
+        self.settled += arrivals
 
     def acks(self) -> list[tuple[str, Ack]]:
         said = [(topic, payload) for topic, payload in self.said if topic.endswith("/ack")]
@@ -67,7 +72,7 @@ def post() -> RememberingPost:
 
 @pytest.fixture
 def intake(inbox: Inbox, post: RememberingPost) -> Intake:
-    return Intake(config(), inbox, post, lambda: NOON)
+    return Intake(config(), inbox, post, lambda: NOON, IntakeMetrics())
 
 
 def arrived(leaf: str, payload: bytes, site: str = "hap-noord") -> Arrived:
@@ -198,6 +203,6 @@ def test_partners_that_do_not_fit_into_one_message_are_left_out(inbox: Inbox, po
             commit.take_state(state(name, *beds))
     assert len(encode_status(state("hap-a", *beds))) * 5 > MAX_STATUS_BYTES
     online = arrived("online", encode_status(Online(site="hap-noord", online=True)))
-    Intake(settings, inbox, post, lambda: NOON).handle([online])
+    Intake(settings, inbox, post, lambda: NOON, IntakeMetrics()).handle([online])
     told = decode_status(PartnerStates, post.said[0][1])
     assert [partner.site for partner in told.partners] == ["hap-a", "hap-b", "hap-c", "hap-d"]

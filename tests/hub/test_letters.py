@@ -52,7 +52,7 @@ def test_what_a_site_says_is_read() -> None:
         ("state", b"x" * 70_000, "size"),
         ("state", encode_status(state("vvt-linde")), "speaks-for"),
         ("state", encode_status(state("hap-noord").model_copy(update={"title": "Noord\x00"})), "data"),
-        ("state", encode_status(state("hap-noord").model_copy(update={"said_at": "2026-13-45T99:00:00Z"})), "envelope"),
+        ("state", encode_status(state("hap-noord").model_copy(update={"said_at": "2026-13-45T99:00:00Z"})), "data"),
         ("online", encode_status(Online(site="vvt-linde", online=True)), "speaks-for"),
         ("ack", b"{}", "topic"),
     ],

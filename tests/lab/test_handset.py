@@ -238,7 +238,7 @@ def announcer() -> Iterator[Announcer]:
         sip.settimeout(10)
         rtp.bind((SERVER, 0))
         server = Announcer(sip, rtp)
-        thread = threading.Thread(target=server.serve)
+        thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
         yield server
         server.stopped.set()

@@ -13,7 +13,7 @@ from zorgkiosk.lab.simulator.service import CURVE_S, Service, service
 from zorgkiosk.lab.simulator.staffing import Search
 from zorgkiosk.overflow.erlang import share_within
 from zorgkiosk.overflow.forecast import Norms
-from zorgkiosk.site.config import Overflow, Partner
+from zorgkiosk.site.config_telephony import Overflow, Partner
 
 BUSY, CALM = Hap("hap-busy", 15, 2), Hap("hap-calm", 4, 3)
 HOURS_S = 20 * 3600.0
@@ -34,6 +34,7 @@ def test_one_pool_waits_as_the_formula_says() -> None:
     assert played.urgent_in_time == pytest.approx(urgent, abs=0.015)
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_answers_and_another_policy_the_same_calls() -> None:
     with_overflow = play([BUSY, CALM], Policy(), 360, HOURS_S, seed=1)
     assert with_overflow == play([BUSY, CALM], Policy(), 360, HOURS_S, seed=1)

@@ -35,6 +35,7 @@ def test_triagists_go_where_most_calls_come_to_one() -> None:
         staffed([6.0, 3.0, 1.0], 2)
 
 
+@pytest.mark.long
 def test_calls_are_those_of_the_seed_and_the_centre_whatever_its_staffing() -> None:
     calls = list(calls_of(Hap("hap-1", 60, 1), 300, 400 * 3600, seed=7))
     assert calls == list(calls_of(Hap("hap-1", 60, 9), 300, 400 * 3600, seed=7))

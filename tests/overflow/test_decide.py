@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zorgkiosk.overflow.accept import Decline, Here, consider
-from zorgkiosk.overflow.decide import (
+from zorgkiosk.overflow.decide import decide, in_order
+from zorgkiosk.overflow.terms import (
     Caller,
     Desk,
     Offer,
@@ -20,8 +21,6 @@ from zorgkiosk.overflow.decide import (
     StopLastResort,
     StopRinging,
     Withdraw,
-    decide,
-    in_order,
 )
 
 BUSY = (Desk("desk-1", None), Desk("desk-2", None))
@@ -236,6 +235,7 @@ def situations(draw: st.DrawFn) -> tuple[list[Caller], list[Desk], list[Partner]
     return callers, desks, partners, rules, now_s
 
 
+@pytest.mark.long
 @given(situations())
 def test_what_holds_for_every_line(situation: tuple[list[Caller], list[Desk], list[Partner], Rules, float]) -> None:
     callers, desks, partners, rules, now_s = situation

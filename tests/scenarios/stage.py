@@ -102,11 +102,17 @@ class Stage:
 
     async def _whole(self, scene: Scene) -> None:
         known = len(self.hub.calls())
+        logs = {log: log.stat().st_size for log in sorted((self.region.directory / "log").iterdir())}
         try:
             expected = list(await scene(self))
             await self.all_hang_up()
             await self.empty()
             await self._recorded(expected, known)
+        except BaseException:
+            for log, length in logs.items():
+                said = log.read_bytes()[length:].decode(errors="replace")
+                print(f"--- {log.name}\n{said}" if said else "", end="")  # noqa: T201 - the region goes away
+            raise
         finally:
             await self.all_hang_up()
             await self.tidy()
@@ -159,7 +165,9 @@ class Stage:
 
     async def dial(self, number: int) -> Handset:
         caller = self.people.callers[number]
+        before = dialled(caller)
         await caller.call(dial(self.region, ZUID if number == NEIGHBOUR else NOORD))
+        await until(lambda: dialled(caller) > before, SOON_S, "the phone dials")
         return caller
 
     async def meet(self, number: int) -> Meeting:
@@ -234,7 +242,9 @@ class Stage:
         begin = len(log.read_text())
         self.region.start_line(site)
         await until(lambda: log.read_text()[begin:].count(" is here ") >= WORKERS, SOON_S, f"{site.name}: all are here")
-        await self.region.until_idle(site, WORKERS - len(site.line().calls))
+        async with asyncio.timeout(SOON_S):  # the line's own count is looked at each time: it may still be coming back
+            while await site.idle_workers() < WORKERS - len(site.line().calls):
+                await asyncio.sleep(0.05)
 
     # --- what can be seen ---
 
@@ -293,6 +303,11 @@ def is_answered(caller: Handset) -> bool:
     return any(event.name == "connected" for event in caller.history[last:])
 
 
+def dialled(caller: Handset) -> int:
+    """How often so far."""
+    return sum(event.name == "calling" for event in caller.history)
+
+
 def begun_s(caller: Handset) -> float:
     """When the caller dialled last."""
     return next(event.at_s for event in reversed(caller.history) if event.name == "calling")
@@ -341,4 +356,5 @@ def left(
     if waited_s < UNRECORDED_S - SLACK_S:
         return []
     near = waited_s < UNRECORDED_S + SLACK_S
-    return [Record(site, "abandoned", waited_s, origin=origin, urgent=urgent, moved=moved, perhaps=near)]
+    outcome = "abandoned" if origin == "trunk" else "withdrawn"
+    return [Record(site, outcome, waited_s, origin=origin, urgent=urgent, moved=moved, perhaps=near)]

@@ -11,10 +11,15 @@ from dataclasses import dataclass
 import pytest
 from stage import NEIGHBOUR, NOORD, SOON_S, WORKERS, ZUID, Record, Stage, is_answered, served, so_far_s, states
 
+from zorgkiosk.care.archive import archive
+from zorgkiosk.care.doctor import findings
+from zorgkiosk.care.probes import probe
+from zorgkiosk.cli import main
 from zorgkiosk.lab.daemon import until
 from zorgkiosk.lab.evidence import files_with
 from zorgkiosk.lab.handset import Handset
 from zorgkiosk.lab.people import NUMBER_PREFIX, Meeting
+from zorgkiosk.site.config import load_site
 from zorgkiosk.site.telephony.partner_news import ASK_AFTER_S
 
 pytest_plugins = ["scenario_fixtures"]
@@ -59,7 +64,7 @@ async def end_of(stage: Stage, calls: Busy) -> list[Record]:
         *served(calls.moved),
         Record(ZUID, "answered", calls.own.waited_s, desk=calls.own.desk),
         *served(meeting, moved=moved),
-        *[Record(ZUID, "abandoned", None, origin=NOORD, perhaps=True)] * 2,
+        *[Record(ZUID, "withdrawn", None, origin=NOORD, perhaps=True)] * 2,
     ]
 
 
@@ -163,7 +168,7 @@ def test_a_worker_dies(stage: Stage) -> None:
             *served(calls.moved),
             Record(ZUID, "answered", calls.own.waited_s, desk=calls.own.desk),
             *served(meeting, moved=moved),
-            *[Record(ZUID, "abandoned", None, origin=NOORD, perhaps=True)] * 2,
+            *[Record(ZUID, "withdrawn", None, origin=NOORD, perhaps=True)] * 2,
         ]
 
     stage.play(scene)
@@ -261,7 +266,8 @@ def test_old_words_of_a_partner_are_not_believed_and_its_front_is_asked(stage: S
             await stage.switch(stage.zuid, "accepting", on=True)
             meeting = await stage.people.meet(second)
             assert meeting.site == ZUID
-            return [*served(talking), *served(meeting)]
+            before_it_was_heard = Record(ZUID, "refused", 0, origin=NOORD, perhaps=True)
+            return [*served(talking), *served(meeting), before_it_was_heard]
         finally:
             stage.region.start_broker()
 
@@ -273,7 +279,13 @@ def is_asking(log: str) -> bool:
 
 
 def test_no_log_and_no_table_holds_a_number_a_password_or_a_key(stage: Stage) -> None:
-    """Last: after all of the above, in every file but those that are made to hold the secret."""
+    """Last: after all of the above, in every file but those that are made to hold the secret, and what goes out."""
+    for site in (stage.noord, stage.zuid):
+        out = site.file.with_name("journal.jsonl")
+        config = load_site(site.file)
+        packed = archive(config, site.file, findings(probe(config, ())))
+        site.file.with_name("support.tar").write_bytes(packed)
+        assert main(["audit", "export", "--config", str(site.file), "--out", str(out)]) == 0 and out.stat().st_size
     passwords = [
         password
         for site in (stage.noord, stage.zuid)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def refusals(stage: Stage) -> list[int]:
     """Codes with which the partner turned callers down, the last one last."""
     log = (stage.region.directory / "log" / f"{NOORD}-telephony.log").read_text()
     return [int(code) for code in re.findall(rf"partner {ZUID} did not take a call \((\d+)\)", log)]
+
+
+DECLINE_S = 0.2
+"""A partner knows within this time that a caller is not taken."""
 
 
 async def one_desk_talks(stage: Stage) -> Meeting:
@@ -86,6 +91,29 @@ def test_leaving_while_offered(stage: Stage) -> None:
             *served(talking),
             Record(ZUID, "answered", neighbour.waited_s, desk="desk-1"),
         ]
+
+    stage.play(scene)
+
+
+def test_who_waits_long_at_the_partner_waits_here_too(stage: Stage) -> None:
+    """The partner answers callers of its own trunk after a while; one of ours would seem to be helped."""
+
+    async def scene(stage: Stage) -> list[Record]:
+        async with stage.configured(stage.zuid, workers="8\nanswer_after_s = 0.5"):
+            talking = await one_desk_talks(stage)
+            await stage.man(stage.zuid, "desk-1")
+            await stage.knows(stage.noord, stage.zuid, free=1)
+            neighbour = await stage.meet(NEIGHBOUR)
+            first, second = await stage.wait_in_line(1), await stage.wait_in_line(2)
+            await until(lambda: len(stage.waiting(stage.zuid)) == 1, SOON_S, "one waits at the partner too")
+            begin_s = so_far_s(second)
+            await until(lambda: so_far_s(second) > begin_s + 2, SOON_S, "it waits for long")
+            assert len(stage.waiting(stage.noord)) == 2 and len(stage.waiting(stage.zuid)) == 1
+            records = [*served(talking), Record(ZUID, "answered", neighbour.waited_s, desk="desk-1")]
+            for caller in (first, second):
+                records += left(NOORD, so_far_s(caller), moved=caller is second)
+                await caller.hang_up()
+            return records
 
     stage.play(scene)
 
@@ -261,6 +289,24 @@ def test_a_partner_that_says_free_and_picks_up_nothing(stage: Stage) -> None:
     stage.play(scene)
 
 
+def test_who_presses_one_after_the_offer_is_urgent_at_the_partner_too(stage: Stage) -> None:
+    async def scene(stage: Stage) -> list[Record]:
+        talking = await one_desk_talks(stage)
+        await stage.let_ring(stage.zuid)
+        caller = await stage.dial(1)
+        await until(lambda: "ringing" in states(stage.zuid).values(), SOON_S, "a desk of the partner rings")
+        assert [call.urgent for call in stage.zuid.line().calls] == [False]
+        await caller.press("1")
+        await until(lambda: stage.zuid.line().calls[0].urgent, 2, "the partner knows")
+        [rings] = [desk for desk, state in states(stage.zuid).items() if state == "ringing"]
+        await stage.phones(stage.zuid)[rings].pick_up()
+        meeting = await stage.people.meet(caller)
+        assert meeting.site == ZUID
+        return [*served(talking), *served(meeting, urgent=True)]
+
+    stage.play(scene)
+
+
 # --- both pick up ---
 
 
@@ -300,7 +346,7 @@ async def both_pick_up(stage: Stage, turn: int) -> list[Record]:
     await until(lambda: states(stage.noord)["desk-1"] == states(stage.zuid)["desk-1"] == "free", 2, "both are free")
     records = served(meeting, urgent=True, moved=True)
     if meeting.site == NOORD:
-        too_late = Record(ZUID, "answered", meeting.waited_s, desk="desk-1", origin=NOORD, urgent=True, perhaps=True)
+        too_late = Record(ZUID, "withdrawn", meeting.waited_s, origin=NOORD, urgent=True, perhaps=True)
         records.append(too_late)
     return records
 
@@ -321,6 +367,50 @@ def test_no_more_than_agreed_at_once(stage: Stage) -> None:
             then = await stage.people.meet(caller)
             assert then.site == ZUID, "the first has left, so there is room for one again"
             return [*served(talking), *served(moved), *served(then)]
+
+    stage.play(scene)
+
+
+def test_no_more_than_agreed_in_an_hour(stage: Stage) -> None:
+    """The one who was moved has hung up long ago; the next stays all the same, also after a restart of the line."""
+
+    async def scene(stage: Stage) -> list[Record]:
+        given = len(stage.noord.line().given_uptime_ms[ZUID])  # by scenarios before this one
+        async with stage.configured(stage.noord, give_at_once=f"5\ngive_per_hour = {given + 1}"):
+            talking = await one_desk_talks(stage)
+            moved = await stage.meet(1)
+            assert moved.site == ZUID
+            await moved.caller.hang_up()
+            await until(lambda: not stage.zuid.line().calls, SOON_S, "the partner is done")
+            stage.noord.units["telephony"].kill()
+            await stage.line_again(stage.noord)
+            await stage.knows(stage.noord, stage.zuid, free=3)
+            caller = await stage.wait_in_line(2)
+            await caller.hears_speech()
+            assert not stage.offered() and stage.noord.line().resting_partners == ()
+            helped = await served_at_home_after(stage, talking, caller)
+            return [*helped, *served(moved)]
+
+    stage.play(scene)
+
+
+def test_a_trunk_that_follows_redirects_is_sent_to_the_partner(stage: Stage) -> None:
+    """No audio passes the box and the call is out of sight, so the record says so and no worker stays busy."""
+    redirect = {
+        "exchange_address": '"127.0.11.9"\nhandover = "redirect"',
+        "patience_s": '6\nredirect_to = "sip:line@127.0.12.1"',
+    }
+
+    async def scene(stage: Stage) -> list[Record]:
+        async with stage.configured(stage.noord, **redirect):
+            talking = await one_desk_talks(stage)
+            caller = await stage.dial(1)
+            redirected = await caller.wait_for("redirected")
+            assert redirected.details["target"] == "<sip:line@127.0.12.1>"
+            await caller.wait_for("ended")
+            await until(lambda: len(stage.noord.line().calls) == 1, 1, "nothing is left of the caller")
+            assert not stage.zuid.line().calls
+            return [*served(talking), Record(NOORD, "redirected", 0, partner=ZUID, moved=True)]
 
     stage.play(scene)
 
@@ -402,7 +492,9 @@ def test_a_loop_of_misconfigured_centres_ends(stage: Stage) -> None:
         declined = []
         async with posing_as(stage.zuid, stage.noord) as impostor:
             for hops in (2, 9, 10, 77, 999):
+                asked_s = time.monotonic()
                 assert await impostor.invite(f"X-Zorgkiosk-Hops: {hops}") == 482
+                assert time.monotonic() - asked_s < DECLINE_S
                 declined.append(Record(NOORD, "refused", 0, origin=ZUID, hops=min(hops, 9)))
             for header in ("X-Zorgkiosk-Hops: 0", "X-Zorgkiosk-Hops: 1", "X-Nothing: 1", "X-Zorgkiosk-Hops: -5"):
                 assert await impostor.invite(header) == 183

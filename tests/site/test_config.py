@@ -76,6 +76,30 @@ def test_a_vvt_site_needs_little(folder: Path) -> None:
     assert config.capacity[0].freshness.due_s == 8 * 3600
 
 
+def test_beds_may_be_asked_more(folder: Path) -> None:
+    (item,) = read(folder, VVT + 'ask_expected = true\nlimits = ["isolatie", "alleen-v"]\n').capacity
+    assert item.ask_expected and item.limits == ("isolatie", "alleen-v")
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            'code = "seh"\ntotal = 3',
+            "total: 'seh' is told as a status (open, dreigend, stop), not counted: leave total",
+        ),
+        ('code = "apotheek"\nask_expected = true', "ask_expected: is for beds alone: leave it out of 'apotheek'"),
+        ('code = "wijk-acuut"\nlimits = ["isolatie"]', "limits: is for beds alone: leave it out of 'wijk-acuut'"),
+        ('code = "grz"\nlimits = ["izolatie"]', "limits 'izolatie' is not known, did you mean 'isolatie'?"),
+        ('code = "grz"\nlimits = ["isolatie", "isolatie"]', "limits: one stands twice: name each once"),
+        ('code = "she"', "code 'she' is not known, did you mean 'seh'?"),
+    ],
+)
+def test_what_a_category_cannot_have_is_one_clear_sentence(folder: Path, section: str, told: str) -> None:
+    sentences = problems(folder, VVT + "[[capacity]]\n" + section + "\n").splitlines()
+    assert len(sentences) == 1 and told in sentences[0] and "capacity[1]" in sentences[0]
+
+
 def test_a_hap_has_desks_partners_and_a_front(folder: Path) -> None:
     config = read(folder, HAP)
     assert config.front is not None and [str(net) for net in config.front.trunk_addresses] == [
@@ -106,6 +130,28 @@ def test_problems_of_several_sections_are_told_at_once(folder: Path) -> None:
         assert any(wanted in sentence for sentence in told), wanted
 
 
+def test_serial_displays_are_found_by_themselves_or_as_written(folder: Path) -> None:
+    config = read(folder, VVT + '[[serial_panel]]\n[[serial_panel]]\ndevice = "/dev/ttyUSB7"\nbaud = 57600\n')
+    first, second = config.serial_panel
+    assert (first.device, first.baud) == (Path("/dev/zorgkiosk-panel"), "auto")
+    assert (second.device, second.baud) == (Path("/dev/ttyUSB7"), 57600)
+
+
+@pytest.mark.parametrize(
+    ("display", "told"),
+    [
+        ('device = "ttyUSB0"', "'ttyUSB0' is no full path: write /dev/zorgkiosk-panel"),
+        ("baud = 12345", '12345 is no rate of a display: write "auto" or one of [2400, 4800, 9600'),
+        ('baud = "fast"', "serial_panel[0].baud"),
+        ('name = "Balie 1"', "serial_panel[0].name"),
+        ("rate = 9600", "serial_panel[0].rate: is not a key of this section"),
+        ("[[serial_panel]]", "[[serial_panel]] device '/dev/zorgkiosk-panel' stands twice"),
+    ],
+)
+def test_mistakes_of_a_serial_display(display: str, told: str, folder: Path) -> None:
+    assert told in problems(folder, VVT + f"[[serial_panel]]\n{display}\n")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -119,6 +165,17 @@ def test_problems_of_several_sections_are_told_at_once(folder: Path) -> None:
         ('name = "hap-zuid"', 'name = "vvt-linde"', "[[partner]] names this site itself"),
         ('phone = "phone-1"', 'phone = "phone-2"', "phone 'phone-2' has no password: write it in secrets.toml"),
         ('agreed_on = "2026-01-01"', "", "partner[0].agreed_on: is missing"),
+        (
+            "[telephony]",
+            '[panel]\npin_actions = ["giving"]\n[telephony]',
+            "pin_actions needs a PIN",
+        ),
+        ("[telephony]", '[panel]\npin_actions = ["all"]\n[telephony]', "panel.pin_actions[0]"),
+        ("[telephony]", '[panel]\naddress = "0.0.0.0"\n[telephony]', "0.0.0.0 is every network"),
+        ("[telephony]", '[panel]\naddress = "panel"\n[telephony]', "'panel' is not an IPv4 address"),
+        ("[telephony]", '[panel]\naddress = "192.0.2.7"\n[telephony]', "needs certificate_file, key_file and a PIN"),
+        ("[telephony]", '[panel]\nkey_file = "k"\n[telephony]', "certificate_file and key_file belong together"),
+        ("[telephony]", '[panel]\nquiet_hours = "22-7"\n[telephony]', "'22-7' is not a span of the day"),
         ("[telephony]\nworkers", "[panel]\nundo_s = 5\n[x]\nworkers", "x: is not a key"),
         ("workers = 4", 'last_resort = "112"', "'112' is an emergency number"),
         ("workers = 4", 'last_resort = "0112"', "'0112' is an emergency number"),

@@ -3,10 +3,12 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from full_store import fill
 from zorgkiosk.contract.events import CapacityReported
 from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.store import Store, StoreError, StoreView
@@ -88,6 +90,25 @@ def test_a_replaced_file_is_a_new_epoch_for_an_old_view(store: Store) -> None:
     assert view.epoch() not in (None, first)
 
 
+@pytest.mark.long
+def test_a_file_that_a_newer_release_has_made_more_of_is_used_as_it_is(store: Store) -> None:
+    """The way back of an update: what the newer one wrote stays, and so do epoch and sequence."""
+    tap(store, 1)
+    epoch = store.view().epoch()
+    store.close()
+    with closing(sqlite3.connect(store.path)) as newer:
+        newer.execute("CREATE TABLE of_the_future (key TEXT)")
+        newer.execute("ALTER TABLE state ADD COLUMN future TEXT")
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.commit()
+    older = Store.open(store.path, "panel", CLOCK)
+    assert tap(older, 2) == 2 and older.view().epoch() == epoch
+    assert older.view().state()["capacity/elv-laag"].value == {"free": 2}
+    older.close()
+    with closing(sqlite3.connect(store.path)) as newer:
+        assert newer.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+
+
 def test_an_acknowledged_tap_survives_kill_9(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from zorgkiosk.site.clock import SystemClock;"
@@ -101,24 +122,37 @@ def test_an_acknowledged_tap_survives_kill_9(tmp_path: Path) -> None:
     assert StoreView(path).state()["a"].value == 1
 
 
+@pytest.mark.long
+def test_what_is_put_for_this_boot_survives_kill_9_and_costs_no_sync(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from zorgkiosk.site.clock import SystemClock;"
+        "from zorgkiosk.site.store import Store\n"
+        "store = Store.open(Path(sys.argv[1]), 'telephony', SystemClock.of_this_boot())\n"
+        "store.put_for_this_boot({'line': '[1]', 'triage': '{}'}); store.put_for_this_boot({'line': '[2]'})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    path = tmp_path / "telephony.db"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert {key: each.value for key, each in StoreView(path).state().items()} == {"line": [2], "triage": {}}
+
+
+def test_every_transaction_waits_for_the_disk_also_after_a_hasty_one(store: Store) -> None:
+    store.put_for_this_boot({"line": "[]"})
+    with store.transaction() as change:
+        full = change._connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    assert full == 2, "FULL, as the SQLite manual numbers it"
+
+
 def test_a_full_store_says_so_and_keeps_what_it_has(store: Store) -> None:
     tap(store, 1)
-    with sqlite3.connect(store.path) as other:
-        pages = other.execute("PRAGMA page_count").fetchone()[0]
-    with store.transaction() as change:
-        change._connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    fill(store)
     with (
         pytest.raises(StoreError, match="nothing was saved: database or disk is full"),
         store.transaction() as c,
     ):
         c.put("large", "x" * 100_000)
+    with pytest.raises(StoreError, match="nothing was saved: database or disk is full"):
+        store.put_for_this_boot({"large": f'"{"x" * 100_000}"'})
     assert set(store.view().state()) == {"capacity/elv-laag"}
     with store.transaction() as change:
         change.put("small", 1)
-
-
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "panel.db"
-    path.write_bytes(b"not a database, not at all" * 100)
-    with pytest.raises(StoreError, match=r"panel\.db: cannot open the store: file is not a database"):
-        Store.open(path, "panel", CLOCK)

@@ -1,4 +1,4 @@
-"""The five kinds of events and their envelope: CloudEvents 1.0, JSON batch format.
+"""The six kinds of events and their envelope: CloudEvents 1.0, JSON batch format.
 
 Source: CloudEvents core specification 1.0.2 and its JSON event format §4 (batch). Our extension attributes are
 `stream`, `epoch`, `sequence`, `previous` (where the event stands in its site's outbox), and `bootid`, `uptimems`,
@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from zorgkiosk.contract.capacity import Capacity
 from zorgkiosk.contract.names import (
     Code,
     ContractError,
@@ -36,16 +37,6 @@ BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 _TYPE_PREFIX = "nl.zorgkiosk."
 _TYPE_VERSION = ".v1"
 _FIELD_NAME = re.compile(r"[a-z_]+([0-9]{1,2}[a-z_]+)*")
-
-
-class Capacity(Message):
-    """One category's numbers as the staff said them. `free` may be negative: more promised than there is."""
-
-    category: Code
-    free: int = Field(ge=-999, le=9999)
-    total: Count | None = None
-    staffed: Count | None = None
-    expected_free_24h: int | None = Field(default=None, ge=-999, le=9999)
 
 
 class CapacityReported(Capacity):
@@ -84,6 +75,7 @@ class TriageChanged(Triage):
 class CallHandled(Message):
     """One caller, once, without anything that tells who. `waited_s` counts from the first appliance on.
 
+    `withdrawn`: a partner's caller who was helped elsewhere or left; the centre that offered the call knows which.
     `redirected`: the trunk was sent to `partner` (SIP 302) and the call is out of our sight.
 
     `desk` is set when a desk of this site picked up, `partner` when the other centre did; neither for a caller
@@ -94,7 +86,7 @@ class CallHandled(Message):
     waited_s: Seconds
     talked_s: Seconds
     urgent: bool
-    outcome: Literal["answered", "abandoned", "refused", "lost", "redirected"]
+    outcome: Literal["answered", "abandoned", "withdrawn", "refused", "lost", "redirected"]
     origin: Code
     hops: Annotated[int, Field(ge=0, le=9)]
     desk: Code | None = None
@@ -113,9 +105,22 @@ class DeviceHealth(Message):
     count: Count = 1
 
 
-EventData = CapacityReported | CapacityConfirmed | TriageChanged | CallHandled | DeviceHealth
+class JournalHead(Message):
+    """The last line of a unit's journal: its number and its SHA-256, which covers every line before it.
+
+    The hub keeps it, so that lines cannot be taken out of a box's journal, or written anew, without a trace. It tells
+    nothing of what the lines say. The chain is named by the event's own stream and epoch.
+    """
+
+    KIND: ClassVar[str] = "journal.head"
+    line: Sequence
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+EventData = CapacityReported | CapacityConfirmed | TriageChanged | CallHandled | DeviceHealth | JournalHead
 KINDS: dict[str, type[EventData]] = {
-    kind.KIND: kind for kind in (CapacityReported, CapacityConfirmed, TriageChanged, CallHandled, DeviceHealth)
+    kind.KIND: kind
+    for kind in (CapacityReported, CapacityConfirmed, TriageChanged, CallHandled, DeviceHealth, JournalHead)
 }
 
 

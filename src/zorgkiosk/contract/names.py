@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CODE_PATTERN = r"^[a-z]+[0-9]{0,3}(-([a-z]+[0-9]{0,3}|[0-9]{1,3}))*$"
 
@@ -21,7 +22,20 @@ Sequence = Annotated[int, Field(ge=1, le=2**53)]
 Count = Annotated[int, Field(ge=0, le=9999)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=10 * 366 * 86400.0)]
-Instant = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$")]
+
+
+def _exists(instant: str) -> str:
+    try:
+        datetime.fromisoformat(instant)
+    except ValueError:
+        raise ValueError("no such instant") from None
+    return instant
+
+
+Instant = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"), AfterValidator(_exists)
+]
+"""RFC 3339 in UTC, of a date and time that exist."""
 
 
 class Message(BaseModel):

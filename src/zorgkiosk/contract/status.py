@@ -10,7 +10,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError
 
-from zorgkiosk.contract.events import Capacity, Triage, first_problem
+from zorgkiosk.contract.capacity import Capacity
+from zorgkiosk.contract.events import Triage, first_problem
 from zorgkiosk.contract.names import Code, ContractError, Count, Epoch, Instant, Message, Seconds
 
 MAX_STATUS_BYTES = 65_536
@@ -72,9 +73,13 @@ class PartnerStates(Message):
 
 
 class Ask(Message):
-    """The hub asks a site to publish its `state` now. `wanted` counts the hub's questions since it started."""
+    """The hub asks a site to publish its `state` now. `wanted` counts the hub's questions since it started.
+
+    With `certificate` the region's provisioner asks which certificate is in force: the site answers with a `request`.
+    """
 
     wanted: Count = 0
+    certificate: bool | None = None
 
 
 Status = TypeVar("Status", bound=Message)

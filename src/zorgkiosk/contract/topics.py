@@ -1,7 +1,8 @@
 """MQTT topics: `zorgkiosk/v1/{region}/{site}/{leaf}`.
 
-A site publishes `events`, `state` and `online` below its own name and reads `ack`, `partners` and `ask` there;
-the broker's ACL binds the name to the client certificate, and the hub checks it again.
+A site publishes `events`, `state` and `online` below its own name and reads `ack`, `partners`, `ask` and `revoked`
+there; the broker's ACL binds the name to the client certificate, and the hub checks it again. `request` and
+`certificate` are between a site and whoever keeps the region's certificate authority: the hub takes no part in them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Literal, cast, get_args
 
 from zorgkiosk.contract.names import CODE_PATTERN, ContractError
 
-Leaf = Literal["events", "state", "online", "ack", "partners", "ask"]
+Leaf = Literal["events", "state", "online", "ack", "partners", "ask", "revoked", "request", "certificate"]
 ROOT = "zorgkiosk/v1"
 FROM_SITE: tuple[Leaf, ...] = ("events", "state", "online")
-FROM_HUB: tuple[Leaf, ...] = ("ack", "partners", "ask")
+FROM_HUB: tuple[Leaf, ...] = ("ack", "partners", "ask", "revoked")
+TO_PROVISIONER: tuple[Leaf, ...] = ("request",)
+FROM_PROVISIONER: tuple[Leaf, ...] = ("ask", "certificate", "revoked")
+HEARD_BY_SITE: tuple[Leaf, ...] = (*FROM_HUB, "certificate")
+SAID_BY_SITE: tuple[Leaf, ...] = (*FROM_SITE, *TO_PROVISIONER)
 
 
 @dataclass(frozen=True)

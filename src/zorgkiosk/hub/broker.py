@@ -1,7 +1,8 @@
 """The region's broker: Mosquitto's configuration and its ACL, rendered from who is in the region.
 
 The name in a client's certificate is who it is. A site writes below its own name only, and reads what the hub says to
-it and its partners' `state`; the hub's own certificates read and write for the region. Nobody else gets anything.
+it and its partners' `state`; the hub's own certificates read and write for the region, the provisioner's what is about
+certificates. Nobody else gets anything.
 """
 
 from __future__ import annotations
@@ -16,11 +17,22 @@ import jinja2
 
 from zorgkiosk.contract.events import MAX_BATCH_BYTES
 from zorgkiosk.contract.names import CODE_PATTERN
-from zorgkiosk.contract.topics import FROM_HUB, FROM_SITE, Topic, every_site
+from zorgkiosk.contract.topics import (
+    FROM_HUB,
+    FROM_PROVISIONER,
+    FROM_SITE,
+    HEARD_BY_SITE,
+    SAID_BY_SITE,
+    TO_PROVISIONER,
+    Topic,
+    every_site,
+)
 
 CONFIG_FILE = "mosquitto.conf"
 ACL_FILE = "mosquitto.acl"
 HUB_NAME = "hub-intake"
+PROVISIONER_NAME = "hub-provisioner"
+"""Whoever keeps the region's certificate authority: hears requests for certificates, and answers them."""
 
 _ENVELOPE_BYTES = 4_096
 """Topic and properties around a payload."""
@@ -81,7 +93,7 @@ def render_acl(broker: BrokerParameters) -> str:
     _check_names([broker.region, *broker.hub_names, *broker.sites])
     for partners in broker.sites.values():
         _check_names(partners)
-    if clash := set(broker.hub_names) & set(broker.sites):
+    if clash := {*broker.hub_names, PROVISIONER_NAME} & set(broker.sites):
         raise ValueError(f"broker: {min(clash)} cannot be the name of a site and of the hub")
     return "\n".join(_acl_lines(broker)) + "\n"
 
@@ -104,10 +116,13 @@ def _acl_lines(broker: BrokerParameters) -> Iterator[str]:
         yield f"user {name}"
         yield from (f"topic read {every_site(broker.region, leaf)}" for leaf in FROM_SITE)
         yield from (f"topic write {every_site(broker.region, leaf)}" for leaf in FROM_HUB)
+    yield f"user {PROVISIONER_NAME}"
+    yield from (f"topic read {every_site(broker.region, leaf)}" for leaf in TO_PROVISIONER)
+    yield from (f"topic write {every_site(broker.region, leaf)}" for leaf in FROM_PROVISIONER)
     for site, partners in broker.sites.items():
         yield f"user {site}"
-        yield from (f"topic write {Topic(broker.region, site, leaf)}" for leaf in FROM_SITE)
-        yield from (f"topic read {Topic(broker.region, site, leaf)}" for leaf in FROM_HUB)
+        yield from (f"topic write {Topic(broker.region, site, leaf)}" for leaf in SAID_BY_SITE)
+        yield from (f"topic read {Topic(broker.region, site, leaf)}" for leaf in HEARD_BY_SITE)
         yield from (f"topic read {Topic(broker.region, partner, 'state')}" for partner in partners)
 
 

@@ -12,10 +12,12 @@ from sqlalchemy.exc import ArgumentError
 
 from zorgkiosk.config_file import Section, load
 from zorgkiosk.contract.names import Code
+from zorgkiosk.speech import Language
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
-Kind = Literal["hap", "vvt"]
+Kind = Literal["hap", "vvt", "seh", "ggz", "so", "apotheek"]
+"""What a site is; a triage centre (`hap`) has a card on the board, the others a row also before they were heard."""
 
 _DRIVERS = ("sqlite", "postgresql+psycopg")
 
@@ -45,20 +47,50 @@ class Hub(Section):
 
 
 class Broker(Section):
-    """The region's broker, and the certificate that lets the hub read every site and answer it."""
+    """The region's broker, and the certificate that lets the hub read every site and answer it.
 
+    `kind`: how the hub speaks to it; `mqtt` to Mosquitto, `amqp` to a RabbitMQ cluster, whose sites speak MQTT too.
+    `hosts`: with `amqp` the cluster's other nodes, tried by turns.
+    """
+
+    kind: Literal["mqtt", "amqp"] = "mqtt"
     host: str
+    hosts: tuple[str, ...] = ()
     port: Port = 8883
     ca_file: Path
     certificate_file: Path
     key_file: Path
+    revoked_file: Path | None = None
+    """The region's list of revoked certificates, which sites are told; without it they are told nothing."""
 
 
 class Board(Section):
-    """The board's web server. Beyond loopback it belongs behind the region's own web proxy with TLS."""
+    """The board's web server. Beyond loopback it belongs behind the region's own web proxy with TLS.
+
+    `language`: of everything on the board.
+    """
 
     address: IPvAnyAddress = IPv4Address("127.0.0.1")
     port: Port = 8090
+    language: Language = "nl"
+
+
+class Intake(Section):
+    """Where an intake is watched, on 127.0.0.1: each takes the first free port of `ports` from `port` on."""
+
+    port: Port = 8091
+    ports: Annotated[int, Field(ge=1, le=100)] = 16
+
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class Retention(Section):
+    """For how many days the hub keeps what it heard."""
+
+    events_days: Days = 730
+    call_records_days: Days = 365
+    set_aside_days: Days = 90
 
 
 class HubSite(Section):
@@ -77,6 +109,8 @@ class HubConfig(Section):
     hub: Hub
     broker: Broker
     board: Board = Board()
+    intake: Intake = Intake()
+    retention: Retention = Retention()
     site: Annotated[tuple[HubSite, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from zorgkiosk.contract.events import Event, Said, from_cloudevent, parse_instant, split_batch
+from zorgkiosk.contract.events import Event, Said, from_cloudevent, split_batch
 from zorgkiosk.contract.names import ContractError
 from zorgkiosk.contract.status import Online, SiteState, decode_status
 from zorgkiosk.contract.topics import Topic, parse
@@ -86,7 +86,6 @@ def _read_known(address: Topic, payload: bytes) -> list[Letter]:
 def _read_state(address: Topic, payload: bytes) -> SiteState:
     state = decode_status(SiteState, payload)
     _speaks_for(address, state.region, state.site)
-    parse_instant(state.said_at)
     if not state.title.isprintable():
         raise ContractError("data", "SiteState: title: holds characters that cannot be shown")
     return state

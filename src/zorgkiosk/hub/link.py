@@ -2,6 +2,10 @@
 
 Source: MQTT 5.0 (OASIS). Clean start always: what a broker keeps is never counted on, so a message that finds the
 queue full may be dropped here, and the site says it again because nobody acknowledged it.
+
+Any number of intakes share the work: each `events` and `state` message goes to one of them (§4.8.2), whichever it is,
+because the database puts a stream in order and knows the newer of two states. `online` goes to all: its messages are
+nothing but their order, which only somebody who gets every one of them can keep.
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ import queue
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -21,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from zorgkiosk.contract.topics import FROM_SITE, every_site
+from zorgkiosk.contract.topics import FROM_SITE, Leaf, every_site
 from zorgkiosk.hub.config import Broker
 
 log = logging.getLogger(__name__)
@@ -30,6 +36,7 @@ _KEEPALIVE_S = 20
 _MAX_PACKET_BYTES = 1_048_576
 _IN_FLIGHT = 200
 _PUT_TIMEOUT_S = 0.5
+_GROUP = "intake"
 _BACKOFF_S = (1, 4)
 """Few hubs knock on a broker that returns, and every site waits for their acks: no reason to be patient."""
 
@@ -44,6 +51,8 @@ class Arrived:
 
     topic: str
     payload: bytes
+    arrived_s: float = field(default_factory=time.monotonic, compare=False)
+    """Monotonic."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +66,23 @@ Arrival = Arrived | Connected
 class Link:
     """Messages wait in a queue between paho's thread and the one that writes the database."""
 
-    def __init__(self, client: mqtt.Client, broker: Broker, region: str, waiting: queue.Queue[Arrival]) -> None:
+    def __init__(
+        self, client: mqtt.Client, broker: Broker, region: str, waiting: queue.Queue[Arrival], *, shares: bool
+    ) -> None:
         self._client = client
         self._broker = broker
         self._region = region
         self._waiting = waiting
+        self._shares = shares
         self._dropping = False
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def to(cls, broker: Broker, region: str, *, queue_messages: int = 256) -> Link:
-        """A link that is not connected yet. Raises LinkError when the certificate files are unusable."""
+    def to(cls, broker: Broker, region: str, *, queue_messages: int = 256, shares: bool = True) -> Link:
+        """A link that is not connected yet. Raises LinkError when the certificate files are unusable.
+
+        One that only listens takes no share of the intakes' messages (`shares` false): what it took nobody would keep.
+        """
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         try:
             client.tls_set(
@@ -80,7 +95,7 @@ class Link:
             raise LinkError(f"certificate files in {broker.ca_file.parent} are unusable: {error}") from error
         client.reconnect_delay_set(*_BACKOFF_S)
         client.connect_timeout = 5
-        return cls(client, broker, region, queue.Queue(maxsize=queue_messages))
+        return cls(client, broker, region, queue.Queue(maxsize=queue_messages), shares=shares)
 
     def start(self) -> None:
         """Connect in the background, and again whenever the connection is lost, after 1 to 4 s."""
@@ -119,6 +134,13 @@ class Link:
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1)
 
+    def settle(self, arrivals: Sequence[Arrival]) -> None:
+        """Nothing to do: what is kept at the broker is never counted on."""
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected()
+
     def stop(self, timeout_s: float = 1.0) -> None:
         self._client.disconnect()
         if self._thread is not None:
@@ -129,7 +151,9 @@ class Link:
             log.warning("broker %s:%s refuses us: %s", self._broker.host, self._broker.port, reason)
             return
         log.info("broker %s:%s connected", self._broker.host, self._broker.port)
-        client.subscribe([(every_site(self._region, leaf), SubscribeOptions(qos=1)) for leaf in FROM_SITE])
+        client.subscribe(
+            [(wanted(self._region, leaf, shares=self._shares), SubscribeOptions(qos=1)) for leaf in FROM_SITE]
+        )
         self._put(Connected())
 
     def _on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
@@ -153,6 +177,12 @@ class Link:
             self._dropping = True
         else:
             self._dropping = False
+
+
+def wanted(region: str, leaf: Leaf, *, shares: bool) -> str:
+    """What an intake subscribes to, alone or among others, and who only listens."""
+    everything = every_site(region, leaf)
+    return everything if leaf == "online" or not shares else f"$share/{_GROUP}/{everything}"
 
 
 def _without_delay(_client: mqtt.Client, _data: Any, connection: Any) -> None:

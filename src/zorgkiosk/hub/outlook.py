@@ -36,6 +36,16 @@ class SiteReport:
     missing: int = 0
 
 
+def engine_on(database: str) -> sa.Engine:
+    """For reading the database of this URL; opened at the first question."""
+    url = sa.make_url(database)
+    if url.drivername == "sqlite":
+        # Read-only, because a second process that checkpoints can harm a WAL (SQLite before 3.51.3).
+        url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
+        return sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 2})
+    return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=UTC_SESSION)
+
+
 class Outlook:
     """May be used by several threads."""
 
@@ -46,13 +56,7 @@ class Outlook:
     @classmethod
     def on(cls, database: str, sites: Iterable[HubSite]) -> Outlook:
         """Eyes on the database of this URL, opened at the first question."""
-        url = sa.make_url(database)
-        if url.drivername == "sqlite":
-            # Read-only, because a second process that checkpoints can harm a WAL (SQLite before 3.51.3).
-            url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
-            return cls(sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 2}), tuple(sites))
-        engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=UTC_SESSION)
-        return cls(engine, tuple(sites))
+        return cls(engine_on(database), tuple(sites))
 
     def reports(self) -> tuple[SiteReport, ...]:
         """One report for each configured site, in the order of the config. Raises OutlookError."""

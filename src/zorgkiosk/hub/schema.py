@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = sa.MetaData()
@@ -108,4 +110,14 @@ def upgrade(engine: sa.Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if not _newer(config, connection):
+            command.upgrade(config, "head")
+
+
+def _newer(config: Config, connection: sa.Connection) -> bool:
+    """Whether a newer release has been here, which an update came back from: its database is used as it is.
+
+    So that this works, a migration leaves the tables such that the release before can read and write them.
+    """
+    at = MigrationContext.configure(connection).get_current_revision()
+    return at is not None and at not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}

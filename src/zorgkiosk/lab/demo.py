@@ -18,7 +18,7 @@ from zorgkiosk.lab.daemon import LabError
 from zorgkiosk.lab.handset import HandsetError
 from zorgkiosk.lab.people import People
 from zorgkiosk.lab.region import CONFIGS, Region
-from zorgkiosk.lab.story import Story
+from zorgkiosk.lab.story import LINDE, Story
 
 EX_OK, EX_FAILED, EX_UNAVAILABLE = 0, 1, 69
 
@@ -65,7 +65,7 @@ def _only_one(directory: Path) -> Iterator[None]:
 
 async def _demo(directory: Path, *, keep: bool) -> int:
     claims, people = Claims(), People()
-    region = Region.prepare(directory)
+    region = Region.prepare(directory, displays=[LINDE])
     if taken := region.taken_ports():
         print("zorgkiosk demo: these are in use, so the region cannot start:", *taken, sep="\n  ")
         return EX_UNAVAILABLE

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -24,11 +24,13 @@ from zorgkiosk.hub.config import HubConfig, load_hub
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.lab.broker import RunningBroker
 from zorgkiosk.lab.daemon import Daemon, LabError
+from zorgkiosk.lab.nextion import SimulatedDisplay
 from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.facts import LineFact, LinkFact, read
 from zorgkiosk.site.store import StoreView
 from zorgkiosk.site.telephony import front
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
+from zorgkiosk.site.telephony.journal import UNREPORTED
 from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
 
 CONFIGS = Path("firmware_config/demo")
@@ -40,11 +42,13 @@ T = TypeVar("T")
 
 @dataclass
 class Site:
-    """One site's config and its running units by name; `kamailio` is among them at a HAP."""
+    """One site's config and its running units by name; `kamailio` is among them at a HAP. `display`: of its first
+    serial panel, plugged in while the region runs."""
 
     config: SiteConfig
     file: Path
     units: dict[str, Daemon] = field(default_factory=dict)
+    display: SimulatedDisplay | None = None
 
     @property
     def name(self) -> str:
@@ -66,12 +70,14 @@ class Site:
         return link is not None and link.connected
 
     def unacknowledged(self) -> int:
-        """Rows of all the site's outboxes that the hub has not acknowledged."""
+        """Events of all units that the hub has not acknowledged, also those on their way to an outbox."""
         acked = _read_once(self.config.sync_db, lambda view: view.state()) or {}
         total = 0
         for stream in ("panel", "telephony", "sync"):
             ack = read(Ack, acked.get(f"acked/{stream}"))
             view = StoreView(self.config.site.data_dir / f"{stream}.db")
+            unreported = view.state().get(UNREPORTED)  # before the outbox, or it could slip from the one to the other
+            total += 0 if unreported is None else len(unreported.value)
             total += view.waiting(after=ack.up_to if ack else 0)
             view.close()
         return total
@@ -115,10 +121,11 @@ class Region:
         return f"http://{self.hub.board.address}:{self.hub.board.port}"
 
     @classmethod
-    def prepare(cls, directory: Path, configs: Path = CONFIGS) -> Region:
+    def prepare(cls, directory: Path, configs: Path = CONFIGS, displays: Container[str] = ()) -> Region:
         """Copy the configs, make the certificates. What an earlier region left in `directory` is removed.
 
-        `configs` holds a `site.toml` below each site's name, and `hub/hub.toml`.
+        `configs` holds a `site.toml` below each site's name, and `hub/hub.toml`. `displays` names the sites that get a
+        serial display, simulated.
         """
         directory = directory.resolve()
         shutil.rmtree(directory, ignore_errors=True)
@@ -130,6 +137,8 @@ class Region:
             shutil.copytree(ANNOUNCEMENTS, file.parent / "announcements")
             _certificates(authority, name, file.parent, "site")
             _phone_passwords(file)
+            if name in displays:
+                _add_display(file)
             config = load_site(file)
             sites[name] = Site(config, file)
         _certificates(authority, "hub-intake", directory / "hub", "hub")
@@ -159,6 +168,7 @@ class Region:
         for unit in ("intake", "board"):
             self.start_hub_unit(unit)
         for site in self.sites.values():
+            self._plug_display(site)
             for unit in ("panel", "sync"):
                 self.start_unit(site, unit)
             if site.config.telephony is not None:
@@ -201,9 +211,16 @@ class Region:
                 unit.stop()
             for pid in site.workers().values():
                 _end(pid)
+            if site.display is not None:
+                site.display.unplug()
         for unit in reversed(self.hub_units.values()):
             unit.stop()
         self.stop_broker()
+
+    def _plug_display(self, site: Site) -> None:
+        if site.config.serial_panel:
+            site.display = SimulatedDisplay(site.config.serial_panel[0].device)
+            site.display.plug()
 
     def _unit(self, unit: str, config: Path, name: str) -> Daemon:
         daemon = Daemon(
@@ -252,6 +269,12 @@ def _certificates(authority: Authority, name: str, folder: Path, prefix: str) ->
     shutil.copy(authority.ca_file, folder / "region-ca.pem")
     shutil.copy(certificate, folder / f"{prefix}.pem")
     shutil.copy(key, folder / f"{prefix}-key.pem")
+
+
+def _add_display(site_file: Path) -> None:
+    """Give the site a serial panel at a device beside its config, for a simulated display."""
+    with site_file.open("a", encoding="utf-8") as config:
+        config.write(f'\n[[serial_panel]]\ndevice = "{site_file.with_name("display")}"\nbaud = 115200\n')
 
 
 def _phone_passwords(site_file: Path) -> None:

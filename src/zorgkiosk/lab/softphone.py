@@ -98,6 +98,10 @@ class PhoneCall(pj.Call):  # type: ignore[misc]
     def onCallTransferRequest(self, prm: Any) -> None:  # noqa: N802
         prm.statusCode = 603  # by default pjsua2 would dial whatever a REFER names
 
+    def onCallRedirected(self, prm: Any) -> int:  # noqa: N802
+        self.note("redirected", target=prm.targetUri)
+        return int(pj.PJSIP_REDIRECT_REJECT)
+
 
 class PhoneAccount(pj.Account):  # type: ignore[misc]
     def __init__(self, happenings: Happenings) -> None:

@@ -21,6 +21,8 @@ from zorgkiosk.lab.region import Region, Site
 NOORD, ZUID, LINDE = "hap-noord", "hap-zuid", "vvt-linde"
 CALLERS = 6
 _SOON_S = 10.0
+_CLOCKS_S = 0.5
+"""An age is told by the site's clock and the hub's together, and rounded."""
 _TRIAGIST_TAKES_S = 2.5
 
 
@@ -39,6 +41,7 @@ class Story:
         await self._open()
         await self._calm_and_rush()
         await self._tap()
+        await self._tap_on_the_display()
         await self._without_broker()
         await self._killed()
         await self._afterwards()
@@ -148,7 +151,25 @@ class Story:
             "the board shows the tap with its age",
             f"was {before.free if before else None}, now {cell.free} free, {cell.fresh}, {cell.age_s:.0f} s old; "
             f"on the board {took_s:.1f} s after the first tap ({undo_s:g} s of them to undo)",
-            cell.fresh == "actueel" and cell.age_s is not None and cell.age_s <= took_s,
+            cell.fresh == "actueel" and cell.age_s is not None and cell.age_s <= took_s + _CLOCKS_S,
+        )
+
+    async def _tap_on_the_display(self) -> None:
+        """The serial display of the same nursing home: it shows what was tapped elsewhere, and a finger taps there."""
+        display = self._linde.display
+        if display is None:
+            raise LabError(f"{LINDE} has no serial display")
+        await until(lambda: display.text("n0") == "2", _SOON_S, "the serial display shows two beds")
+        begin_s = time.monotonic()
+        display.tap("p0")
+        stored_s = await _instant(lambda: display.text("says").startswith("Bewaard"), "the display says it is kept")
+        cell = await self._board_shows("elv-laag", 3)
+        told_s = await _instant(lambda: display.text("says").startswith("De regio heeft het"), "the region has it")
+        self._claims.check(
+            "a tap on the serial display reaches the board, and the display says that the region has it",
+            f"display {display.text('n0')}, kept after {(stored_s - begin_s) * 1000:.0f} ms; board {cell.free} free; "
+            f"“{display.text('says')}” {told_s - begin_s:.1f} s after the tap",
+            display.text("n0") == str(cell.free) == "3" and display.faults == [] and display.overruns == 0,
         )
 
     async def _plus(self, code: str) -> None:
@@ -224,7 +245,7 @@ class Story:
             os.kill(pid, signal.SIGSTOP)
         try:
             self._region.start_broker()
-            link = Link.to(self._region.hub.broker, self._region.hub.hub.region)
+            link = Link.to(self._region.hub.broker, self._region.hub.hub.region, shares=False)
             link.start()
             await asyncio.to_thread(_until_connected, link, _SOON_S)
             yield link

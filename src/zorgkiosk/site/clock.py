@@ -17,6 +17,8 @@ from zorgkiosk.contract.events import Said
 
 _TIME_ERROR = 5
 _STRUCT_TIMEX_BYTES = 208
+_LIBC = ctypes.CDLL(None)
+"""Opened once: every event asks for its time."""
 
 
 class Clock(Protocol):
@@ -51,7 +53,7 @@ class SystemClock:
     def synced(self) -> bool:
         # struct timex is larger than any field read here; modes = 0 only reads.
         buffer = ctypes.create_string_buffer(_STRUCT_TIMEX_BYTES)
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
+        state = _LIBC.adjtimex(buffer)
         return state not in (-1, _TIME_ERROR)
 
     def said(self) -> Said:

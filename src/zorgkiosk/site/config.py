@@ -5,21 +5,31 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from zorgkiosk.capacity.catalog import CATEGORIES
+from zorgkiosk.capacity.catalog import CATEGORIES, Category
 from zorgkiosk.config_file import Section, load
+from zorgkiosk.contract.capacity import LIMITS
 from zorgkiosk.contract.names import Code
 from zorgkiosk.contract.status import Freshness
-from zorgkiosk.overflow.hours import Window
-from zorgkiosk.overflow.hours import parse as parse_hours
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
+from zorgkiosk.site.config_panel import PIN_SCRYPT, Panel
+from zorgkiosk.site.config_plates import HomeAssistant, LocalBroker, LocalBrokerSecrets, Password, Plate, plate_problems
+from zorgkiosk.site.config_ports import port_problems
+from zorgkiosk.site.config_serial import SerialPanel
+from zorgkiosk.site.config_telephony import (
+    Announcements,
+    Desk,
+    Front,
+    Overflow,
+    Partner,
+    Port,
+    Telephony,
+    Title,
+    telephony_problems,
+)
 
 
 class Site(Section):
@@ -30,6 +40,8 @@ class Site(Section):
     region: Code
     data_dir: Path = Path("/var/lib/zorgkiosk")
     run_dir: Path = Path("/run/zorgkiosk")
+    store_max_mb: Annotated[int, Field(ge=64, le=65536)] = 512
+    """How large each unit's store may become; thirty days at one event a second fit into the default."""
 
 
 class Hub(Section):
@@ -42,24 +54,23 @@ class Hub(Section):
     key_file: Path
     state_every_s: Annotated[float, Field(ge=1, le=60)] = 20
     """How often the whole state is said even when nothing changed; silence of 60 s is `onbekend` at the hub."""
+    mqtt: Literal["5", "3.1.1"] = "5"
+    """3.1.1 is for brokers that speak nothing newer: they cannot say why they refuse something."""
     reconnect_max_s: Annotated[float, Field(ge=1, le=600)] = 30
     """The longest pause between two attempts to reach the broker; pauses grow from 1 s."""
 
 
-class Panel(Section):
-    """The touchscreen's web server. It is on loopback: the screen is on the same machine."""
-
-    address: Literal["127.0.0.1"] = "127.0.0.1"
-    port: Port = 8080
-    undo_s: Annotated[float, Field(ge=0, le=30)] = 5
-    """How long a tap can be undone before it is reported."""
-
-
 class CapacityItem(Section):
-    """One category this site reports. Freshness times that are not set come from the catalogue."""
+    """One category this site reports. Freshness times that are not set come from the catalogue.
+
+    `ask_expected` and `limits` are for beds: whether staff are also asked what will be free in 24 h, and which limits
+    of what is free they can tick.
+    """
 
     code: str
     total: Annotated[int, Field(ge=0, le=9999)] | None = None
+    ask_expected: bool = False
+    limits: tuple[str, ...] = ()
     due_min: Annotated[float, Field(gt=0)] | None = None
     overdue_min: Annotated[float, Field(gt=0)] | None = None
     unknown_min: Annotated[float, Field(gt=0)] | None = None
@@ -68,10 +79,32 @@ class CapacityItem(Section):
     def _known_and_ordered(self) -> Self:
         if self.code not in CATEGORIES:
             raise ValueError(self.not_one_of("code", self.code, CATEGORIES))
+        if problem := self._foreign_key() or self._foreign_limit():
+            raise ValueError(problem)
         ages = self.freshness
         if not ages.due_s < ages.overdue_s < ages.unknown_s:
             raise ValueError("freshness times must rise: due_min < overdue_min < unknown_min")
         return self
+
+    def _foreign_key(self) -> str:
+        category = CATEGORIES[self.code]
+        if not category.counted and self.total is not None:
+            words = ", ".join(choice.code for choice in category.choices)
+            return f"total: '{self.code}' is told as a status ({words}), not counted: leave total out"
+        for key, given in (("ask_expected", self.ask_expected), ("limits", bool(self.limits))):
+            if given and category.sector != "vvt-bedden":
+                return f"{key}: is for beds alone: leave it out of '{self.code}'"
+        return ""
+
+    def _foreign_limit(self) -> str:
+        foreign = [limit for limit in self.limits if limit not in LIMITS]
+        if foreign:
+            return self.not_one_of("limits", foreign[0], LIMITS)
+        return "limits: one stands twice: name each once" if len(set(self.limits)) < len(self.limits) else ""
+
+    @property
+    def category(self) -> Category:
+        return CATEGORIES[self.code]
 
     @property
     def freshness(self) -> Freshness:
@@ -83,160 +116,19 @@ class CapacityItem(Section):
         )
 
 
-class Front(Section):
-    """Kamailio: `address` on the building's network for trunk, phones and partners; workers on loopback.
+class PanelSecrets(Section):
+    """`pin_scrypt`: the line that `zorgkiosk pin` printed."""
 
-    `exchange_address` is where desks that are extensions, and the last resort, are called through.
-    `handover`: `bridge` keeps the caller's place and carries the audio; `redirect` sends the trunk elsewhere (302).
-    """
-
-    address: IPv4Address
-    sip_port: Port = 5060
-    tls_port: Port = 5061
-    internal_port: Port = 5080
-    trunk_addresses: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
-    exchange_address: IPv4Address | None = None
-    exchange_port: Port = 5060
-    handover: Literal["bridge", "redirect"] = "bridge"
-
-
-class Announcements(Section):
-    """What callers hear: WAV files (8 kHz, 16 bits, mono) in `folder`. The shipped ones are in Dutch.
-
-    `minutes` names one file per number of minutes by the place of `{}`; those that exist are used.
-    """
-
-    folder: Path
-    welcome: str = "welkom.wav"
-    waiting: str = "wachten.wav"
-    almost: str = "bijna.wav"
-    minutes: Annotated[str, Field(pattern=r"^[^{}/]*\{\}[^{}/]*$")] = "minuten-{}.wav"
-    longer: str = "langer.wav"
-    partner: str = "partner.wav"
-    urgent: str = "spoed.wav"
-    lost: str = "verbroken.wav"
-    every_s: Annotated[float, Field(ge=10, le=300)] = 30
-    """Seconds from one announcement to the next; silence between."""
-
-    @model_validator(mode="after")
-    def _are_there(self) -> Self:
-        names = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
-        missing = [name for name in names if not (self.folder / name).is_file()]
-        if missing:
-            raise ValueError(f"not in {self.folder}: {', '.join(missing)}: copy the shipped announcements there")
-        return self
-
-
-Extension = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$")]
-EMERGENCY = ("112", "911", "999")
-"""Never ours to call: whoever needs them calls them directly."""
-
-
-class Telephony(Section):
-    """The waiting line and its call workers. One worker is one caller, so `workers` bounds the line's length."""
-
-    workers: Annotated[int, Field(ge=1, le=64)] = 12
-    worker_sip_port: Port = 5100
-    worker_rtp_port: Port = 41000
-    recycle_after_calls: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """A worker is replaced after so many callers, so that its memory stays bounded."""
-    answer_after_s: Annotated[float, Field(ge=0, le=600)] = 45
-    """Waiting callers hear early media until then; many trunks cut it after one to three minutes, so then we answer."""
-    ring_s: Annotated[float, Field(ge=5, le=120)] = 20
-    no_answer_rest_s: Annotated[float, Field(ge=0, le=600)] = 60
-    handling_s: Annotated[float, Field(ge=10, le=3600)] = 360
-    """Mean handling time a forecast starts from; the line learns the centre's own from its calls."""
-    urgent_overflow_s: Annotated[float, Field(ge=0, le=300)] = 15
-    urgent_last_resort_s: Annotated[float, Field(ge=5, le=600)] = 60
-    last_resort: Extension | None = None
-    """Extension of the exchange that rings for an urgent caller nobody picks up."""
-
-    @field_validator("last_resort")
-    @classmethod
-    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
-        return _no_emergency_number(value)
-
-
-def _no_emergency_number(value: str | None) -> str | None:
-    if value is not None and value.lstrip("0") in EMERGENCY:
-        raise ValueError(
-            f"'{value}' is an emergency number, which this product never calls: name a desk or a colleague"
-        )
-    return value
-
-
-class Desk(Section):
-    """One triagist's desk: a `phone` that registers at the front (its password in secrets), or an `extension`.
-
-    An extension may also be a ring group of the exchange; it counts as one desk.
-    """
-
-    id: Code
-    title: Title
-    phone: Code | None = None
-    extension: Extension | None = None
-
-    @field_validator("extension")
-    @classmethod
-    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
-        return _no_emergency_number(value)
-
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.phone is None) == (self.extension is None):
-            raise ValueError("a desk has either a phone or an extension: write one of them")
-        return self
-
-
-class Partner(Section):
-    """An agreement with another centre: each may take the other's calls. They are asked in the order of the file."""
-
-    name: Code
-    title: Title
-    address: IPv4Address
-    tls_port: Port = 5061
-    agreed_on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
-    hours: tuple[str, ...] = ("altijd",)
-    give_at_once: Annotated[int, Field(ge=0, le=99)] = 5
-    give_per_hour: Annotated[int, Field(ge=0, le=999)] = 60
-    give_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """At most this share of the calls that reached us in the last hour."""
-    take_at_once: Annotated[int, Field(ge=0, le=99)] = 5
-    patience_s: Annotated[float, Field(ge=5, le=600)] = 60
-    """How long a call may wait at the partner before another one is asked."""
-    redirect_to: Annotated[str, Field(pattern=r"^sips?:[A-Za-z0-9+._-]+@[A-Za-z0-9.-]+(:\d+)?$")] | None = None
-    """Where the trunk is sent with `handover = "redirect"`."""
-
-    @field_validator("hours")
-    @classmethod
-    def _are_understood(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        parse_hours(value)
-        return value
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        return parse_hours(self.hours)
-
-
-class Overflow(Section):
-    """How readily calls are given and taken. Whether a partner is asked follows from the norms."""
-
-    wait_first_s: Annotated[float, Field(ge=0, le=600)] = 105
-    """So long a caller waits here before a partner is asked, unless urgent or no desk is manned."""
-    margin: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Part of the chance to miss the norm here that a partner must take away."""
-    reserve_desks: Annotated[int, Field(ge=0, le=99)] = 0
-    """So many free desks are kept from partners' callers."""
-    line_length: Annotated[int, Field(ge=1, le=99)] = 10
-    """With so many callers waiting here, partners' offers are declined."""
-    rest_s: Annotated[float, Field(ge=0, le=600)] = 60
-    """How long a partner that refused or did not answer is left alone."""
+    pin_scrypt: Annotated[str, Field(pattern=PIN_SCRYPT)] | None = Field(default=None, repr=False)
 
 
 class Secrets(Section):
-    """secrets.toml, mode 0600: passwords of the desk phones by phone name, and what signs the panel's forms."""
+    """secrets.toml, mode 0600: passwords of the desk phones by phone name, and the panel's PIN as a hash."""
 
     phones: dict[str, Annotated[str, Field(min_length=8)]] = Field(default_factory=dict, repr=False)
+    panel: PanelSecrets = PanelSecrets()
+    plates: dict[str, Password] = Field(default_factory=dict, repr=False)
+    local_broker: LocalBrokerSecrets = Field(default=LocalBrokerSecrets(), repr=False)
 
 
 class SiteConfig(Section):
@@ -246,6 +138,7 @@ class SiteConfig(Section):
     site: Site
     hub: Hub
     panel: Panel = Panel()
+    serial_panel: tuple[SerialPanel, ...] = ()
     capacity: tuple[CapacityItem, ...] = ()
     front: Front | None = None
     announcements: Announcements | None = None
@@ -253,63 +146,39 @@ class SiteConfig(Section):
     desk: tuple[Desk, ...] = ()
     partner: tuple[Partner, ...] = ()
     overflow: Overflow = Overflow()
+    plate: tuple[Plate, ...] = ()
+    local_broker: LocalBroker | None = None
+    home_assistant: HomeAssistant = HomeAssistant()
     secrets: Secrets = Secrets()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         problems = [
+            *_twice("serial_panel", "device", [str(display.device) for display in self.serial_panel]),
             *_twice("capacity", "code", [item.code for item in self.capacity]),
             *_twice("desk", "id", [desk.id for desk in self.desk]),
             *_twice("desk", "phone", [desk.phone for desk in self.desk if desk.phone is not None]),
             *_twice("desk", "extension", [desk.extension for desk in self.desk if desk.extension is not None]),
             *_twice("partner", "name", [partner.name for partner in self.partner]),
-            *self._telephony_problems(),
+            *self.panel.problems(has_pin=self.secrets.panel.pin_scrypt is not None),
+            *telephony_problems(self),
+            *plate_problems(
+                self.plate, self.local_broker, self.home_assistant, self.secrets.plates, self.secrets.local_broker
+            ),
+            *port_problems(self),
         ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
-    def _telephony_problems(self) -> list[str]:
-        parts = {"telephony": self.telephony, "front": self.front, "announcements": self.announcements}
-        missing = [f"[{name}]" for name, section in parts.items() if section is None]
-        if len(missing) == len(parts):
-            return ["[[desk]] and [[partner]] need [telephony], [front] and [announcements]"] * bool(
-                self.desk or self.partner
-            )
-        if missing:
-            return [f"[telephony], [front] and [announcements] belong together: {', '.join(missing)} is missing"]
-        return [*self._desk_problems(), *self._partner_problems()]
-
-    def _desk_problems(self) -> list[str]:
-        problems = [] if self.desk else ["[telephony] needs at least one [[desk]]"]
-        problems += [
-            f"[[desk]] {desk.id}: phone '{desk.phone}' has no password: write it in secrets.toml under [phones]"
-            for desk in self.desk
-            if desk.phone is not None and desk.phone not in self.secrets.phones
-        ]
-        on_exchange = [f"[[desk]] {desk.id}: its extension" for desk in self.desk if desk.extension is not None]
-        if self.telephony is not None and self.telephony.last_resort is not None:
-            on_exchange.append("[telephony] last_resort")
-        if self.front is not None and self.front.exchange_address is None:
-            problems += [
-                f"{each} is called through the exchange: write [front] exchange_address" for each in on_exchange
-            ]
-        return problems
-
-    def _partner_problems(self) -> list[str]:
-        names_us = any(partner.name == self.site.name for partner in self.partner)
-        problems = ["[[partner]] names this site itself: write the other centre's name"] * names_us
-        if self.front is not None and self.front.handover == "redirect":
-            problems += [
-                f'[[partner]] {partner.name}: handover = "redirect" needs redirect_to: where the trunk is sent'
-                for partner in self.partner
-                if partner.redirect_to is None
-            ]
-        return problems
-
     @property
     def panel_db(self) -> Path:
         return self.site.data_dir / "panel.db"
+
+    @property
+    def care_db(self) -> Path:
+        """What was done to the box itself: `apply`, `factory-reset`, updates. Root's."""
+        return self.site.data_dir / "care.db"
 
     @property
     def telephony_db(self) -> Path:

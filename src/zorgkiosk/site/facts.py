@@ -1,9 +1,11 @@
 """What the units of a site tell each other through their stores' `state`: the keys, who writes them, their shapes.
 
 panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `overflow` OverflowSwitch
-              (and for itself alone `pending/<code>`, a tap that can still be undone, and `lost`)
+              (and for itself alone `pending/<code>`, a tap that can still be undone, `sent/<code>` and `lost`)
 telephony.db  `triage` contract Triage, put again at least every 20 s (silent for 60 s is unknown) · `line` LineFact
+              (and for itself alone `unreported`, records on their way to the outbox)
 sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState
+              (and for itself alone `clock` SeenFact)
 
 The instant of a fact is the `said` of its StateValue: putting `capacity/<code>` again unchanged confirms it, and that
 of `partner/<site>` is when we, or the hub, heard it.
@@ -11,12 +13,15 @@ of `partner/<site>` is when we, or the hub, heard it.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from zorgkiosk.contract.events import Capacity
-from zorgkiosk.contract.names import Code, Count, Message, Seconds, Share
+from zorgkiosk.capacity.freshness import Fresh, end_at, left_s, rung
+from zorgkiosk.contract.capacity import Capacity
+from zorgkiosk.contract.names import Code, Count, Instant, Message, Seconds, Share
+from zorgkiosk.contract.status import Freshness
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.store import StateValue
 
@@ -78,6 +83,7 @@ class LineFact(Message):
     """The whole line, rewritten on each change. `lost` counts callers lost since the line's first start.
 
     `given_uptime_ms`: when partners took callers of ours in the last hour, for the agreement's cap.
+    `ended`: SIP Call-IDs of the callers who left in the last seconds and are recorded.
     """
 
     desks: tuple[DeskFact, ...] = ()
@@ -85,6 +91,7 @@ class LineFact(Message):
     resting_partners: tuple[Code, ...] = ()
     given_uptime_ms: dict[Code, tuple[int, ...]] = Field(default_factory=dict)
     lost: Count = 0
+    ended: tuple[str, ...] = ()
 
 
 class LinkFact(Message):
@@ -92,6 +99,12 @@ class LinkFact(Message):
 
     connected: bool
     problem: str | None = None
+
+
+class SeenFact(Message):
+    """The last right time: after a reboot without a battery clock it is at least so late."""
+
+    at: Instant
 
 
 Fact = TypeVar("Fact", bound=Message)
@@ -118,3 +131,17 @@ def age_s(value: StateValue, clock: Clock) -> float:
     if not (value.said.clock_synced and now.clock_synced):
         return UNTELLABLE_AGE_S
     return max(0.0, (now.at - value.said.at).total_seconds())
+
+
+def fresh(fact: CapacityFact, value: StateValue, ages: Freshness, clock: Clock) -> Fresh:
+    """The rung on which the fact stands, which `value` holds."""
+    age = age_s(value, clock)
+    return rung(age, ages, left_s(fact.until, value.said.at, age))
+
+
+def end_now(until: str | None, value: StateValue, clock: Clock) -> datetime | None:
+    """The end that `value` was said with, by the clock as it now is and to the minute. None without an end.
+
+    A clock that was set in between moves it along.
+    """
+    return end_at(left_s(until, value.said.at, age_s(value, clock)), clock.said().at)

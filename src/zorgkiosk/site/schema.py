@@ -7,6 +7,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 metadata = sa.MetaData()
 
@@ -42,11 +44,42 @@ outbox = sa.Table(
     sqlite_autoincrement=True,  # a sequence is never given twice, also after the outbox was emptied
 )
 
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("device", "role", "verb", "subject", "value")),
+    *_said(),
+    sa.Column("hash", sa.Text, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
+)
+
 
 def upgrade(engine: sa.Engine) -> None:
     """Run the migrations that this file has not seen. Raises sqlalchemy's DatabaseError."""
+    with engine.begin() as connection:
+        config = _migrations(connection)
+        if not _newer(config, connection):
+            command.upgrade(config, "head")
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Back to what an older release expects. Raises sqlalchemy's DatabaseError."""
+    with engine.begin() as connection:
+        command.downgrade(_migrations(connection), revision)
+
+
+def _migrations(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _newer(config: Config, connection: sa.Connection) -> bool:
+    """Whether a newer release has been here, which an update came back from: its file is used as it is.
+
+    So that this works, a migration leaves the tables such that the release before can read and write them.
+    """
+    at = MigrationContext.configure(connection).get_current_revision()
+    return at is not None and at not in {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}

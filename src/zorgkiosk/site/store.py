@@ -1,90 +1,58 @@
 """A unit's own file: what is true now (`state`) and what the hub must hear (`outbox`), in one transaction.
 
-Each unit owns and writes exactly one such file; the others open it read-only as a `StoreView` and notice changes by
-`PRAGMA data_version`. WAL with synchronous=FULL: a commit that was reported survives a power cut (WAL with NORMAL
-lost 14 % of them when measured). Rows leave the outbox only once the hub has acknowledged them.
+Each unit owns and writes exactly one such file; the others open it read-only (`store_view`) and notice changes by
+`PRAGMA data_version`; sync is told to look (`wake`). WAL with synchronous=FULL: a commit that was reported survives a
+power cut (WAL with NORMAL lost 14 % of them when measured). Rows leave the outbox only once the hub has acknowledged
+them, or when the disk is full and newer ones supersede them (`store_room`). A damaged file is set aside
+(`store_damage`).
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy import event as sa_event
-from sqlalchemy.dialects.sqlite import insert
 
-from zorgkiosk.contract.events import KINDS, Event, EventData, Said, format_instant, parse_instant
-from zorgkiosk.site import schema
+from zorgkiosk.site import journal, schema, store_faults, wake
+from zorgkiosk.site.chain import Head
 from zorgkiosk.site.clock import Clock
+from zorgkiosk.site.head_file import HeadFile, Known
+from zorgkiosk.site.said import said_columns
+from zorgkiosk.site.store_damage import check, say_damaged, set_aside, sync_directory
+from zorgkiosk.site.store_faults import DAMAGED, FULL
+from zorgkiosk.site.store_room import Room, Space
+from zorgkiosk.site.store_transaction import PUT_SQL, ROOM_TRIES, Transaction
+from zorgkiosk.site.store_trouble import StoreDamagedError, StoreError, is_damage, is_full, trouble
+from zorgkiosk.site.store_view import Neighbour, OutboxRow, StateValue, StoreView
 
+__all__ = [
+    "Neighbour",
+    "OutboxRow",
+    "Room",
+    "StateValue",
+    "Store",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreView",
+    "Transaction",
+]
 
-def _upsert() -> sa.Insert:
-    statement = insert(schema.state)
-    new = {column.name: statement.excluded[column.name] for column in schema.state.c if column.name != "key"}
-    return statement.on_conflict_do_update(index_elements=["key"], set_=new)
+log = logging.getLogger(__name__)
 
-
-_PUT, _REPORT = _upsert(), sa.insert(schema.outbox)
-"""Built once: building a statement costs more than running it, and callers wait for the line's commits."""
-
-
-class StoreError(Exception):
-    """The file cannot take or give what was asked; one sentence says why (a full disk, a foreign schema)."""
-
-
-@dataclass(frozen=True)
-class StateValue:
-    """A value of `state` and when it was put there, by both clocks."""
-
-    value: Any
-    said: Said
-
-
-@dataclass(frozen=True)
-class OutboxRow:
-    """A row that waits for the hub. `previous` is the row before it that is held, 0 when it is the oldest."""
-
-    sequence: int
-    previous: int
-    said: Said
-    data: EventData
-
-    def to_event(self, *, region: str, site: str, stream: str, epoch: str) -> Event:
-        return Event(region, site, stream, epoch, self.sequence, self.previous, self.said, self.data)
-
-
-class Transaction:
-    """What can be done in one commit. Made by `Store.transaction` alone."""
-
-    def __init__(self, connection: sa.Connection, said: Said) -> None:
-        self._connection = connection
-        self._said = said
-
-    def put(self, key: str, value: Any, *, said: Said | None = None) -> None:
-        """Set `key` to `value` (anything JSON can hold); `said` when it was said, if that is not now."""
-        row = {"key": key, "value": json.dumps(value), **_said_columns(said or self._said)}
-        self._connection.execute(_PUT, row)
-
-    def remove(self, key: str) -> None:
-        self._connection.execute(sa.delete(schema.state).where(schema.state.c.key == key))
-
-    def get(self, key: str) -> StateValue | None:
-        row = self._connection.execute(sa.select(schema.state).where(schema.state.c.key == key)).one_or_none()
-        return None if row is None else _state_value(row)
-
-    def report(self, data: EventData, *, said: Said | None = None) -> int:
-        """Put an event into the outbox; returns its sequence. `said` as for `put`."""
-        row = {"kind": data.KIND, "data": data.model_dump_json(exclude_none=True), **_said_columns(said or self._said)}
-        return int(self._connection.execute(_REPORT, row).lastrowid)
+_SYNCHRONOUS = "FULL"
+_DEFAULT_ROOM = Room()
+_SQL_ERRORS = (sa.exc.DatabaseError, sqlite3.Error)
 
 
 class Store:
@@ -94,48 +62,111 @@ class Store:
     `-shm` file that WAL needs, also right after the owner has stopped and removed it.
     """
 
-    def __init__(self, engine: sa.Engine, path: Path, stream: str, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, path: Path, stream: str, clock: Clock, space: Space) -> None:
         self._engine = engine
         self._clock = clock
+        self._space = space
         self._lock = threading.Lock()
+        self._damage: StoreDamagedError | None = None
+        self._head_file = HeadFile(path)
+        self._head_told: Head | None = None
         self.path = path
         self.stream = stream
 
     @classmethod
-    def open(cls, path: Path, stream: str, clock: Clock) -> Store:
-        """Open or make the file, bring its schema up to date. Raises StoreError."""
-        engine = _engine(path)
+    def open(cls, path: Path, stream: str, clock: Clock, room: Room = _DEFAULT_ROOM) -> Store:
+        """Open or make the file, bring its schema up to date. Raises StoreError.
+
+        A damaged file is set aside: a new one begins, with a new epoch, and tells so (`store_faults`).
+        """
+        space = Space(path, room)
         try:
-            _make_file(path)
-            schema.upgrade(engine)
-            with engine.begin() as connection:
-                _ensure_epoch(connection)
-        except (sa.exc.DatabaseError, OSError) as error:
-            raise StoreError(f"{path}: cannot open the store: {_cause(error)}") from error
-        return cls(engine, path, stream, clock)
+            try:
+                engine = _opened(path, space)
+            except StoreDamagedError as error:
+                aside = set_aside(path, clock.now())
+                log.error("%s: it is kept as %s, and a new file begins", error, aside.name)
+                engine = _opened(path, space)
+                with engine.begin() as connection:
+                    change = Transaction(connection, clock.said(), lambda: False)
+                    store_faults.begin(change, stream, DAMAGED, aside.name)
+        except (*_SQL_ERRORS, OSError, CommandError) as error:
+            raise trouble(path, "cannot open the store", error) from error
+        return cls(engine, path, stream, clock, space)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One commit; on any exception nothing of it is kept. Raises StoreError when the file takes nothing."""
-        try:
-            with self._lock, self._engine.begin() as connection:
-                yield Transaction(connection, self._clock.said())
-        except sa.exc.DatabaseError as error:
-            raise StoreError(f"{self.path}: nothing was saved: {_cause(error)}") from error
+        with self._saving(), self._engine.connect() as connection:
+            connection.begin()
+            change = Transaction(connection, self._clock.said(), self._make_room, self._chain_before)
+            yield change
+            if self._space.full:
+                store_faults.begin(change, self.stream, FULL)
+            change.commit()
+        wake.tell(self.path.parent)
+
+    def put_for_this_boot(self, texts: Mapping[str, str]) -> None:
+        """Set state that a reboot makes worthless, by key, to values that are JSON already: the fast way in.
+
+        The commit survives the end of every process but not surely a power cut, so nobody waits for the SD card; the
+        next transaction makes it durable too. It goes round SQLAlchemy, which would take longer than SQLite does.
+        Raises StoreError.
+        """
+        said = said_columns(self._clock.said())
+        rows = [{"key": key, "value": text, **said} for key, text in texts.items()]
+        with self._saving():
+            for tries_left in reversed(range(ROOM_TRIES + 1)):
+                try:
+                    _put_hastily(self._driver(), rows)
+                except sqlite3.DatabaseError as error:
+                    if not (tries_left and is_full(error) and self._make_room()):
+                        raise
+                else:
+                    break
+        wake.tell(self.path.parent)
 
     def prune(self, epoch: str, up_to: int) -> int:
         """Forget acknowledged rows of this epoch; returns how many. Another epoch's ack forgets nothing.
 
         Raises StoreError when the file takes nothing.
         """
-        kept = sa.select(sa.func.max(schema.outbox.c.sequence)).scalar_subquery()
-        # The newest row stays as the link for `previous`; it is not sent again.
-        gone = sa.delete(schema.outbox).where(schema.outbox.c.sequence <= up_to, schema.outbox.c.sequence < kept)
-        try:
-            with self._lock, self._engine.begin() as connection:
-                return connection.execute(gone).rowcount if _meta(connection, "epoch") == epoch else 0
-        except sa.exc.DatabaseError as error:
-            raise StoreError(f"{self.path}: nothing was pruned: {_cause(error)}") from error
+        with self.transaction() as change:
+            return change.forget(up_to) if self.epoch == epoch else 0
+
+    def tend(self) -> None:
+        """For the loop of the owning unit: what it must know although another thread met it.
+
+        Raises StoreDamagedError when the file was found damaged: the unit ends, and its next start sets the file aside.
+        When the disk was full, looks whether room has returned and says so in the state. Raises StoreError.
+        """
+        if self._damage is not None:
+            raise self._damage
+        if not self._space.full or not self._space.is_time_to_look(self._clock.uptime_s()):
+            return
+        with self._saving():
+            returned = self._space.returned(self._driver())
+        with self.transaction() as change:
+            if returned:
+                store_faults.end(change, self.stream, FULL)
+
+    def begin_journal(self) -> None:
+        """For a store that keeps a journal: its chain begins now, if it has not. Raises StoreError."""
+        with self.transaction() as change:
+            change.begin_journal()
+        self.tell_head()
+
+    def prune_journal(self, before: datetime) -> int:
+        """Forget what was logged before; returns how many lines. Raises StoreError when the file takes nothing."""
+        with self.transaction() as change:
+            return change.forget_journal(before)
+
+    def tell_head(self) -> None:
+        """Write the journal's last link into the file beside the store, unless it stands there. Raises StoreError."""
+        with self._saving():
+            head, epoch = journal.head(self._driver()), self.epoch
+        if head is not None and head != self._head_told and self._head_file.write(Known(epoch, head)):
+            self._head_told = head
 
     def view(self) -> StoreView:
         """This file as the other units see it."""
@@ -144,91 +175,67 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
+    @property
+    def epoch(self) -> str:
+        return str(self._driver().execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
 
-class StoreView:
-    """Read-only eyes on another unit's file, for one thread. A file that does not exist yet is empty."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
-        self._seen: tuple[int, int] | None = None
-
-    def changed(self) -> bool:
-        """Whether the owner committed since the last call; true on the first call that finds the file."""
-        connection = self._connect()
-        if connection is None:
-            return False
-        seen = (self._inode, connection.execute("PRAGMA data_version").fetchone()[0])
-        changed = seen != self._seen
-        self._seen = seen
-        return bool(changed)
-
-    def epoch(self) -> str | None:
-        connection = self._connect()
-        if connection is None:
-            return None
-        row = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-        return None if row is None else str(row[0])
-
-    def state(self) -> Mapping[str, StateValue]:
-        """All of `state`, by key."""
-        connection = self._connect()
-        if connection is None:
-            return {}
-        with closing(connection.execute("SELECT * FROM state")) as rows:
-            return {row["key"]: _state_value(row) for row in rows}
-
-    def outbox(self, *, after: int, limit: int) -> list[OutboxRow]:
-        """Up to `limit` rows with a sequence above `after`, oldest first."""
-        connection = self._connect()
-        if connection is None:
-            return []
-        query = (
-            "SELECT *, coalesce((SELECT max(sequence) FROM outbox AS older WHERE older.sequence < outbox.sequence), 0)"
-            " AS previous FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        )
-        with closing(connection.execute(query, (after, limit))) as rows:
-            return [_outbox_row(row) for row in rows]
-
-    def waiting(self, *, after: int) -> int:
-        """How many rows have a sequence above `after`."""
-        connection = self._connect()
-        if connection is None:
-            return 0
-        return int(connection.execute("SELECT count(*) FROM outbox WHERE sequence > ?", (after,)).fetchone()[0])
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _connect(self) -> sqlite3.Connection | None:
-        """The open connection; a new one when the file was replaced (factory reset); None while there is none."""
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """The lock, and SQLite's errors as a StoreError. Damage is remembered for `tend` and for the next start."""
         try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:
-            self.close()
-            return None
-        if self._connection is None or inode != self._inode:
-            self.close()
-            connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=2)
-            connection.row_factory = sqlite3.Row
-            try:
-                ready = connection.execute("SELECT 1 FROM meta WHERE key = 'epoch'").fetchone()
-            except sqlite3.OperationalError:  # the owner is still making its tables
-                ready = None
-            if ready is None:
-                connection.close()
-                return None
-            self._connection, self._inode = connection, inode
-        return self._connection
+            with self._lock:
+                yield
+        except _SQL_ERRORS as error:
+            problem = trouble(self.path, "nothing was saved", error)
+            if isinstance(problem, StoreDamagedError):
+                self._damage = problem
+                say_damaged(self.path)
+            raise problem from error
+
+    def _chain_before(self) -> Head | None:
+        known = self._head_file.read()
+        return None if known is None else known.head
+
+    def _make_room(self) -> bool:
+        return self._space.make(self._driver())
+
+    def _driver(self) -> sqlite3.Connection:
+        return _driver(self._engine)
+
+
+def _opened(path: Path, space: Space) -> sa.Engine:
+    """A sound file, up to date. Raises StoreDamagedError, and what SQLAlchemy, SQLite and the system raise."""
+    engine = _engine(path)
+    try:
+        _make_file(path)
+        try:
+            _make_ready(path, engine, space)
+        except _SQL_ERRORS as error:
+            if not (is_full(error) and space.give_up_reserve()):
+                raise
+            _make_ready(path, engine, space)
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(error, _SQL_ERRORS) and is_damage(error):
+            raise trouble(path, "is damaged", error) from error
+        raise
+    return engine
+
+
+def _make_ready(path: Path, engine: sa.Engine, space: Space) -> None:
+    check(path, _driver(engine))
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        if connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.key == "epoch")).first() is None:
+            connection.execute(sa.insert(schema.meta).values(key="epoch", value=secrets.token_hex(8)))
+    space.prepare(_driver(engine))
 
 
 def _make_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660))
+        sync_directory(path.parent)
 
 
 def _engine(path: Path) -> sa.Engine:
@@ -239,47 +246,34 @@ def _engine(path: Path) -> sa.Engine:
     @sa_event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: the driver's own rules skip it before DDL
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "mmap_size=0", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "mmap_size=0", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa_event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA synchronous={_SYNCHRONOUS}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
-def _ensure_epoch(connection: sa.Connection) -> None:
-    if _meta(connection, "epoch") is None:
-        connection.execute(sa.insert(schema.meta).values(key="epoch", value=secrets.token_hex(8)))
+def _driver(engine: sa.Engine) -> sqlite3.Connection:
+    """SQLite's own connection, the only one of the pool."""
+    pooled = engine.raw_connection()
+    try:
+        connection: sqlite3.Connection = pooled.dbapi_connection  # type: ignore[assignment]
+        return connection
+    finally:
+        pooled.close()
 
 
-def _meta(connection: sa.Connection, key: str) -> str | None:
-    return connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar_one_or_none()
-
-
-def _said_columns(said: Said) -> dict[str, Any]:
-    return {
-        "said_at": format_instant(said.at),
-        "boot_id": said.boot_id,
-        "uptime_ms": said.uptime_ms,
-        "clock_synced": said.clock_synced,
-    }
-
-
-def _said(row: Any) -> Said:
-    return Said(parse_instant(row["said_at"]), row["boot_id"], row["uptime_ms"], bool(row["clock_synced"]))
-
-
-def _state_value(row: Any) -> StateValue:
-    fields = row if isinstance(row, sqlite3.Row) else row._mapping
-    return StateValue(json.loads(fields["value"]), _said(fields))
-
-
-def _outbox_row(row: sqlite3.Row) -> OutboxRow:
-    data = KINDS[row["kind"]].model_validate_json(row["data"])
-    return OutboxRow(row["sequence"], row["previous"], _said(row), data)
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error)
+def _put_hastily(connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    try:
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(PUT_SQL, rows)
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -13,6 +13,7 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 from zorgkiosk.hub.board.web import Source, create_app
 from zorgkiosk.hub.config import load_hub
 from zorgkiosk.hub.outlook import Outlook
+from zorgkiosk.units.heart import Heart, LoopPulse
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,10 @@ def run(config_path: Path) -> None:
     config = load_hub(config_path)
     outlook = Outlook.on(config.hub.database, config.site)
     app = create_app(Source(config=config, outlook=outlook, now=lambda: datetime.now(UTC)))
+    heart = Heart.of_unit("web")
     server = create_server(
         app,
+        map={LoopPulse.KEY: LoopPulse(lambda: heart.turned("web"))},
         host=str(config.board.address),
         port=config.board.port,
         threads=4,

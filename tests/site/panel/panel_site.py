@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from full_store import fill, relieve
 from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract.events import EventData, Said
 from zorgkiosk.contract.names import Message
@@ -67,6 +68,12 @@ def nursing_home(folder: Path, codes: tuple[str, ...] = ("elv-laag", "elv-hoog")
             "capacity": [{"code": code, "total": total} for code, total in zip(codes, totals, strict=True)],
         }
     )
+
+
+def reporting(folder: Path, *capacity: dict[str, Any], **panel: Any) -> SiteConfig:
+    """A site that reports these `[[capacity]]` sections."""
+    plain = nursing_home(folder, **panel).model_dump(mode="json")
+    return SiteConfig.model_validate(plain | {"capacity": capacity})
 
 
 def triage_centre(folder: Path, desks: int = 2) -> SiteConfig:
@@ -147,9 +154,7 @@ class Panel:
 
     def fill_disk(self) -> None:
         """From now on the panel's file takes nothing that needs a new page."""
-        with self.store.transaction() as change:
-            pages = change._connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            change._connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        fill(self.store)
         for size in (300, 30, 1):
             with contextlib.suppress(StoreError):
                 for n in itertools.count():
@@ -157,5 +162,4 @@ class Panel:
                         change.put(f"f/{size}/{n}", "x" * size)
 
     def free_disk(self) -> None:
-        with self.store.transaction() as change:
-            change._connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+        relieve(self.store)

@@ -4,7 +4,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,36 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract.events import CapacityConfirmed, CapacityReported, EventData
+from zorgkiosk.lab.panel_unit import SITE as PANEL_SITE
+from zorgkiosk.lab.ports import free_port
 from zorgkiosk.site.panel.web.app import LIVE_PLACES
 from zorgkiosk.site.store import StoreView
 
+pytest_plugins = ["panel_chromium"]
 pytestmark = pytest.mark.integration
 
 START = (
     "import logging, sys; from pathlib import Path; from zorgkiosk.units.panel import run;"
     "logging.basicConfig(level='INFO'); run(Path(sys.argv[1]))"
 )
-SITE = """
+CAPACITY = """
 capacity = [{{code = "elv-laag", total = 8}}, {{code = "elv-hoog", total = 4}}, {{code = "wlz-crisis", total = 2}},
   {{code = "respijt"}}, {{code = "hospice", total = 5}}]
-[site]
-name = "vvt-linde"
-title = "VVT De Linde"
-region = "oost"
-data_dir = "data"
-[hub]
-host = "127.0.0.1"
-ca_file = "ca.pem"
-certificate_file = "site.pem"
-key_file = "site.key"
-[panel]
-port = {port}
-undo_s = 2
 """
+SITE = CAPACITY + PANEL_SITE + "undo_s = 2\n"
 CENTRE = f"""
 [front]
 address = "127.0.0.2"
@@ -61,13 +51,6 @@ def wait_until(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class Unit:
     folder: Path
@@ -79,13 +62,17 @@ class Unit:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", START, str(self.folder / "site.toml")])
+        self.launch()
         wait_until(self.answers)
+
+    def launch(self) -> None:
+        """Without waiting: several units come up side by side."""
+        self.process = subprocess.Popen([sys.executable, "-c", START, str(self.folder / "site.toml")])
 
     def answers(self) -> bool:
         assert self.process is not None and self.process.poll() is None, "the unit ended"
         try:
-            return "Klopt nog" in self.ask("GET", "/capacity/1")[1]
+            return "/tap/confirm" in self.ask("GET", "/capacity/1")[1]
         except ConnectionError:
             return False
 
@@ -134,14 +121,6 @@ def test_a_tap_survives_kill_9_and_is_reported_after_the_restart(unit: Unit) -> 
     unit.start()
     assert "<b>1</b>" in unit.ask("GET", "/capacity/1")[1]
     wait_until(lambda: unit.events() == [CapacityReported(category="elv-laag", free=1, total=8)])
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def open_page(browser: Browser, unit: Unit, width: int = 800, height: int = 480) -> tuple[Page, list[str]]:

@@ -163,7 +163,7 @@ def test_the_line_always_tells_what_happens(parts: dict[str, object], text: str,
     assert (told.text, told.tone) == (text, tone)
     assert told.undo is ("panel" in parts)
     offline = isinstance(sync := parts.get("sync"), dict) and sync.get("link") is OFFLINE
-    assert told.detail == ("De regio neemt niet op." if offline else "")
+    assert told.detail == ("De regio neemt niet op (storing 13)." if offline else "")
 
 
 def test_the_header_says_date_time_and_connection_in_words() -> None:

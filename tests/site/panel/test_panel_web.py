@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from panel_site import Panel, nursing_home, triage_centre
+from panel_site import Panel, nursing_home, reporting, triage_centre
 from werkzeug.test import TestResponse
 
 from zorgkiosk.contract.events import CapacityConfirmed, CapacityReported
@@ -112,6 +112,63 @@ def test_desks_and_switches_are_tapped(centre: Panel) -> None:
     assert centre.state() == {"desk/desk-2": {"present": True}, "overflow": {"giving": True, "accepting": False}}
 
 
+@pytest.fixture
+def hospital(tmp_path: Path) -> Iterator[Panel]:
+    ward = {"code": "grz", "total": 4, "ask_expected": True, "limits": ["isolatie", "alleen-v"]}
+    panel = Panel(reporting(tmp_path, {"code": "seh"}, ward, {"code": "apotheek"}))
+    yield panel
+    panel.close()
+
+
+def fields(html: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form with this action."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', html, re.DOTALL)
+    assert form is not None, f"no form for {action}"
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[1]))
+
+
+def test_a_stop_with_reason_and_end_by_plain_forms(hospital: Panel) -> None:
+    client = browser(hospital)
+    for place, action, key in (
+        ("/capacity/1", "/tap/status/seh", {"status": "stop"}),
+        ("/detail/1", "/tap/reason/seh/personeel", {"on": "yes"}),
+        ("/detail/1", "/tap/end/seh", {"end": "2-uur"}),
+    ):
+        form = fields(client.get(place).text, action)
+        answer = client.post(action, data=form | key, headers=OURS)
+        assert (answer.status_code, answer.location) == (303, place)
+    page = client.get("/capacity/1").text
+    assert "te weinig personeel · tot 16:05" in page
+    assert re.findall(r'value="(\w+)" aria-pressed="true"', page) == ["stop"]
+    assert 'href="/detail/1"' in page and 'href="/capacity/1"' in client.get("/detail/1").text
+    hospital.wait(5)
+    seen = re.findall(r'name="seen" value="([^"]*)"', client.get("/capacity/1").text)
+    assert seen == ["seh=stop"] and tap(client, "/tap/confirm", seen=seen).status_code == 303
+    assert [event.KIND for event in hospital.events()] == ["capacity.reported", "capacity.confirmed"]
+
+
+def test_what_is_expected_and_for_whom_by_plain_forms(hospital: Panel) -> None:
+    client = browser(hospital)
+    assert client.get("/detail/2").text.count(" disabled") == 5, "unknown: minus, plus, two limits, undo"
+    tap(client, "/tap/capacity/grz", step="+1")
+    for action, key in (("/tap/expected/grz", {"step": "+1"}), ("/tap/limit/grz/alleen-v", {"on": "yes"})):
+        form = fields(client.get("/detail/2").text, action)
+        assert client.post(action, data=form | key, headers=OURS).location == "/detail/2"
+    page = client.get("/capacity/1").text
+    assert "24 u: 2" in page and "<small>alleen vrouw</small>" in page
+    assert 'aria-label="Over 24 uur: één meer"' in client.get("/detail/2").text
+
+
+def test_a_tile_says_that_the_region_has_it_after_the_ack(hospital: Panel) -> None:
+    client = browser(hospital)
+    tap(client, "/tap/status/seh", status="open")
+    assert "op dit apparaat" in client.get("/capacity/1").text
+    hospital.wait(5)
+    assert '<p class="way">op dit apparaat</p>' in client.get("/capacity/1").text
+    hospital.ack(1)
+    assert '<p class="way">regio heeft het ✓ 14:05</p>' in client.get("/capacity/1").text
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -162,7 +219,17 @@ def test_a_page_under_a_foreign_name_reads_nothing(panel: Panel) -> None:
         ("POST", "/tap/capacity/elv-laag", {}, 400),
         ("POST", "/tap/capacity/elv-laag", {"step": "+2"}, 400),
         ("POST", "/tap/capacity/elv-laag%00'--", {"step": "+1"}, 400),
+        ("GET", "/detail/1", {}, 404),
+        ("POST", "/tap/status/elv-laag", {"status": "stop"}, 400),
+        ("POST", "/tap/status/seh", {"status": "stop"}, 400),
+        ("POST", "/tap/expected/elv-laag", {"step": "+1"}, 400),
+        ("POST", "/tap/expected/elv-laag", {}, 400),
+        ("POST", "/tap/limit/elv-laag/isolatie", {"on": "yes"}, 400),
+        ("POST", "/tap/limit/elv-laag/isolatie", {}, 400),
+        ("POST", "/tap/reason/elv-laag/drukte", {"on": "yes"}, 400),
+        ("POST", "/tap/end/elv-laag", {"end": "1-uur"}, 400),
         ("POST", "/tap/confirm", {}, 400),
+        ("POST", "/tap/confirm", {"seen": "elv-laag=stop"}, 400),
         ("POST", "/tap/confirm", {"seen": "elv-laag"}, 400),
         ("POST", "/tap/confirm", {"seen": "elv-laag=" + "9" * 4000}, 400),
         ("POST", "/tap/confirm", {"seen": "elv-laag=99999999999999999999999"}, 400),
@@ -179,7 +246,7 @@ def test_nonsense_is_one_sentence_one_log_line_and_no_change(
     client = browser(panel)
     answer = client.open(path, method=method, data=form, headers=OURS)
     assert answer.status_code == status
-    sentences = re.findall(r"<p>(.*)</p>", answer.text)
+    sentences = re.findall(r"<h1>(.*)</h1>", answer.text)
     assert len(sentences) == 1 and 5 < len(sentences[0]) < 80
     assert panel.state() == {} and panel.events() == []
     assert len(caplog.records) == 1 and "\n" not in caplog.records[0].getMessage()

@@ -1,6 +1,6 @@
 """The panel's Dutch, case by case."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,6 +47,14 @@ def test_times_are_those_of_the_netherlands() -> None:
     assert words.date("2026-03-01") == "1 mrt 2026"
     assert words.number(-2) == "−2"
     assert words.many(1, "dag", "dagen") == "1 dag" and words.many(0, "dag", "dagen") == "0 dagen"
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "expected"),
+    [(3600, "15:05"), (9.9 * 3600, "23:59"), (10 * 3600, "morgen 00:05"), (36 * 3600, "di 24 nov 02:05")],
+)
+def test_times_to_come(ahead_s: float, expected: str) -> None:
+    assert words.ahead(WINTER + timedelta(seconds=ahead_s), WINTER) == expected
 
 
 @pytest.mark.parametrize(("hour_utc", "night"), [(5, True), (6, False), (19, False), (20, True), (23, True)])

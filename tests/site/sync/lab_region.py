@@ -6,10 +6,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,30 @@ from zorgkiosk.contract.status import Ack, Ask, encode_status
 from zorgkiosk.hub.broker import HUB_NAME, BrokerParameters
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.lab.broker import RunningBroker
+from zorgkiosk.lab.ports import free_port
 from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.store import Store
+from zorgkiosk.site.wake import Wake
 from zorgkiosk.units.sync import STREAM, compose
 
 REGION = "roaz-oost"
 SITES = {"hap-noord": ("hap-zuid",), "hap-zuid": ("hap-noord",), "hap-west": ()}
 CLOCK = SystemClock.of_this_boot()
+
+
+@dataclass(frozen=True)
+class SetClock(SystemClock):
+    """This machine's clock, with what the kernel says of it in our hands."""
+
+    right: bool = True
+    off: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+    def synced(self) -> bool:
+        return self.right
 
 
 def wait_for(condition: Callable[[], object], what: str, within_s: float = 10.0) -> None:
@@ -56,9 +73,7 @@ class Region:
     def start(cls, directory: Path) -> Region:
         authority = Authority.create(directory / "ca")
         certificate, key = authority.issue("broker", addresses=("127.0.0.1",))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         parameters = BrokerParameters(
             region=REGION,
             directory=directory / "broker",
@@ -119,8 +134,10 @@ class Region:
         secrets.chmod(0o600)
         return file
 
-    def site(self, name: str, **certificate: Any) -> SiteConfig:
-        return load_site(self.site_file(name, **certificate))
+    def site(self, name: str, *, hub: Mapping[str, Any] | None = None, **certificate: Any) -> SiteConfig:
+        """The config of a site; `hub` has other values for its section `[hub]`."""
+        config = load_site(self.site_file(name, **certificate))
+        return config.model_copy(update={"hub": config.hub.model_copy(update=dict(hub or {}))})
 
     def member(self, name: str) -> Member:
         """A client with the certificate of `name`, connected."""
@@ -174,11 +191,13 @@ class Member:
 class ActingHub:
     """Holds rows and acks them cumulatively, as the contract says; `deaf` makes it take nothing.
 
+    The next ack of a stream in `lost` does not come through.
     `heard` is the order in which things came in: a leaf, or a sequence for each event that was new.
     """
 
     def __init__(self, region: Region) -> None:
         self.deaf = False
+        self.lost: set[str] = set()
         self.events: dict[tuple[str, str, str, int], Event] = {}
         self.up_to: dict[tuple[str, str, str], int] = {}
         self.heard: list[str | int] = []
@@ -220,6 +239,9 @@ class ActingHub:
             if event.previous == 0 or event.previous <= self.up_to.get(stream, 0):
                 self.up_to[stream] = max(self.up_to.get(stream, 0), event.sequence)
         for site, name, epoch in {(event.site, event.stream, event.epoch) for event in events}:
+            if name in self.lost:
+                self.lost.discard(name)
+                continue
             ack = Ack(stream=name, epoch=epoch, up_to=self.up_to.get((site, name, epoch), 0))
             self.member.publish(str(topics.Topic(REGION, site, "ack")), ack)
 
@@ -228,16 +250,18 @@ class ActingHub:
 
 
 @contextmanager
-def running_sync(config: SiteConfig) -> Iterator[Store]:
+def running_sync(config: SiteConfig, clock: SystemClock = CLOCK) -> Iterator[Store]:
     """Sync of one site in a thread of this process; gives its store. An error in it fails the test."""
     stopping = threading.Event()
-    store = Store.open(config.sync_db, STREAM, CLOCK)
-    session = compose(config, store, CLOCK)
+    store = Store.open(config.sync_db, STREAM, clock)
+    wake = Wake.beside(config.sync_db)
+    session = compose(config, store, clock, wake)
 
     def loop() -> None:
         while not stopping.is_set():
             session.step()
         session.close()
+        wake.close()
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(loop)

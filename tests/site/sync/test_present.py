@@ -86,3 +86,13 @@ def test_a_confirmation_is_worth_telling_and_a_repeated_triage_is_not() -> None:
         {}, {"triage": StateValue(TRIAGE, ago(1))}
     )
     assert substance({}, {}) != substance({}, {"triage": StateValue(TRIAGE, ago(1))})
+
+
+def test_an_end_is_told_by_the_clock_as_it_now_is() -> None:
+    """Said by a clock of 1970 with two hours to go, half an hour ago; the clock has been set since."""
+    config = CONFIG.model_copy(update={"capacity": (CapacityItem(code="seh"),)})
+    stop = {"category": "seh", "status": "stop", "reason": "drukte", "until": "1970-01-01T02:30:00.000000Z"}
+    said = replace(ago(1_800), at=datetime(1970, 1, 1, 0, 30, tzinfo=UTC), clock_synced=False)
+    (capacity,) = site_state(config, {"capacity/seh": StateValue(stop, said)}, {}, 0, StandingClock()).capacity
+    assert (capacity.status, capacity.reason, capacity.until) == ("stop", "drukte", "2026-03-02T13:30:00.000000Z")
+    assert (capacity.free, capacity.total, capacity.age_s) == (None, None, 1_800)

@@ -14,8 +14,10 @@ from zorgkiosk.contract.status import Ack, Ask, SiteState, decode_status, encode
 from zorgkiosk.site.config import CapacityItem, Hub, Site, SiteConfig
 from zorgkiosk.site.facts import LinkFact, read
 from zorgkiosk.site.store import Store, StoreView
-from zorgkiosk.site.sync import link
+from zorgkiosk.site.sync import trouble
 from zorgkiosk.site.sync.announcer import Announcer
+from zorgkiosk.site.sync.certificates import Certificates
+from zorgkiosk.site.sync.clock import ClockFloor
 from zorgkiosk.site.sync.connection import Connection
 from zorgkiosk.site.sync.health import Health
 from zorgkiosk.site.sync.inbox import Inbox
@@ -146,13 +148,14 @@ def session_of(config: SiteConfig, store: Store, clock: HandClock, uplink: HandU
         connection=Connection(uplink, config, lambda: 0.0),
         relay=Relay(outlets, lambda: 0.0),
         announcer=Announcer(config, StoreView(config.panel_db), StoreView(config.telephony_db), clock),
-        inbox=Inbox(config, store, Partners(store, [], clock, {}), health),
+        inbox=Inbox(config, store, Partners(store, [], clock, {}), health, Certificates(config, health)),
         link=Link(store, health, read(LinkFact, facts.get("link"))),
+        floor=ClockFloor(store, clock),
         clock=clock,
     )
 
 
-ACCEPTED = Answered(f"{OWN}/online", accepted=True)
+ACCEPTED = Answered(f"{OWN}/online", code=0)
 
 
 def test_on_each_connection_the_present_goes_before_history(rig: Rig) -> None:
@@ -160,10 +163,10 @@ def test_on_each_connection_the_present_goes_before_history(rig: Rig) -> None:
     rig.session.step()
     assert rig.leaves() == []
     rig.happen(Opened())
-    assert rig.uplink.subscribed == [f"{OWN}/ack", f"{OWN}/partners", f"{OWN}/ask"]
+    assert rig.uplink.subscribed == [f"{OWN}/{leaf}" for leaf in ("ack", "partners", "ask", "revoked", "certificate")]
     assert rig.last_state().capacity[0].free == 3 and rig.last_state().capacity[0].total == 12
     assert rig.leaves() == ["subscribe", "online", "state", "events"]
-    rig.happen(Closed("weg"))
+    rig.happen(Closed(trouble.LOST))
     rig.tap(4)
     rig.wait(60)
     rig.happen(Opened())
@@ -176,7 +179,7 @@ def test_only_what_is_not_acked_is_sent_on_the_next_connection(rig: Rig) -> None
     rig.happen(Opened())
     assert [event.sequence for event in rig.events()] == [1, 2, 3, 4, 5]
     rig.ack(3)
-    rig.happen(Closed("weg"), Opened())
+    rig.happen(Closed(trouble.LOST), Opened())
     assert [(event.sequence, event.previous) for event in rig.events()] == [(4, 3), (5, 4)]
 
 
@@ -289,14 +292,14 @@ def test_pauses_between_attempts_grow_and_a_steady_connection_makes_them_short_a
     rig.session.step()
     assert rig.uplink.opens == 1
     for pause_s, opens in ((1, 2), (2, 3), (4, 4)):
-        rig.happen(Closed("weg"))
+        rig.happen(Closed(trouble.LOST))
         rig.wait(pause_s - 0.1)
         assert rig.uplink.opens == opens - 1
         rig.wait(0.2)
         assert rig.uplink.opens == opens
     rig.happen(Opened())
     rig.clock.uptime += 11
-    rig.happen(Closed("weg"))
+    rig.happen(Closed(trouble.LOST))
     rig.wait(1.1)
     assert rig.uplink.opens == 5
 
@@ -306,8 +309,8 @@ def test_the_link_fact_follows_and_its_loss_and_return_are_reported(rig: Rig) ->
     assert rig.link() is None, "not proven before the broker took something"
     rig.happen(ACCEPTED)
     assert rig.link() == LinkFact(connected=True) and rig.health() == []
-    rig.happen(Closed("De regio neemt niet op."))
-    assert rig.link() == LinkFact(connected=False, problem="De regio neemt niet op.")
+    rig.happen(Closed(trouble.SILENT))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.SILENT.screen)
     rig.happen(Opened(), ACCEPTED)
     assert [(item.condition, item.ok, item.count) for item in rig.health()] == [("link", False, 1), ("link", True, 1)]
 
@@ -319,7 +322,7 @@ def test_a_hub_that_never_acks_is_a_problem_also_when_the_broker_is_fine(rig: Ri
     rig.tap(1)
     for _ in range(17):
         rig.wait(1)
-    assert rig.link() == LinkFact(connected=False, problem=link.UNCONFIRMED)
+    assert rig.link() == LinkFact(connected=False, problem=trouble.UNCONFIRMED.screen)
     rig.ack(1)
     ack = Ack(stream="sync", epoch=str(rig.store.view().epoch()), up_to=1)
     rig.hear("ack", ack)
@@ -327,10 +330,10 @@ def test_a_hub_that_never_acks_is_a_problem_also_when_the_broker_is_fine(rig: Ri
 
 
 def test_a_broker_that_refuses_our_events_is_named_and_reported_once(rig: Rig) -> None:
-    refused = Answered(f"{OWN}/events", accepted=False)
+    refused = Answered(f"{OWN}/events", code=0x87)
     rig.happen(Opened(), ACCEPTED, refused, refused, ACCEPTED)
-    assert rig.link() == LinkFact(connected=False, problem=link.REFUSED)
-    rig.happen(Answered(f"{OWN}/events", accepted=True))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.REFUSED.screen)
+    rig.happen(Answered(f"{OWN}/events", code=0))
     assert rig.link() == LinkFact(connected=True)
     assert [(item.condition, item.ok) for item in rig.health() if item.condition == "publish-refused"] == [
         ("publish-refused", False),
@@ -378,3 +381,28 @@ def test_it_says_goodbye(rig: Rig) -> None:
     rig.leaves()
     rig.session.close()
     assert rig.leaves() == ["online", "close"]
+
+
+def test_a_link_that_breaks_again_and_again_is_named_and_a_steady_one_forgives(rig: Rig) -> None:
+    for _ in range(2):
+        rig.happen(Opened(), ACCEPTED)
+        rig.happen(Closed(trouble.LOST))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.AGAIN_AND_AGAIN.screen)
+    rig.happen(Closed(trouble.NO_ANSWER))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.NO_ANSWER.screen), "what is known is said"
+    rig.happen(Opened(), ACCEPTED)
+    rig.wait(60)
+    rig.happen(Closed(trouble.LOST))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.LOST.screen)
+
+
+def test_nobody_who_reads_the_events_is_told_apart_from_nobody_who_acknowledges(rig: Rig) -> None:
+    rig.happen(Opened(), ACCEPTED)
+    rig.tap(3)
+    rig.happen(Answered(f"{OWN}/events", code=trouble.NO_SUBSCRIBERS))
+    rig.wait(16)
+    assert rig.link() == LinkFact(connected=False, problem=trouble.HUB_AWAY.screen)
+    rig.happen(Answered(f"{OWN}/events"))
+    assert rig.link() == LinkFact(connected=False, problem=trouble.UNCONFIRMED.screen)
+    rig.ack(1)
+    assert rig.link() == LinkFact(connected=True)

@@ -3,79 +3,21 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from lab_region import CLOCK, REGION, SITES, Region, running_sync, wait_for
+from lab_region import CLOCK, Region, running_sync, wait_for
+from real_hub import RealHub
 
 from zorgkiosk.contract.events import CapacityReported
 from zorgkiosk.contract.status import Ack
-from zorgkiosk.hub.broker import HUB_NAME
+from zorgkiosk.hub.backup import backup, restore
 from zorgkiosk.site.facts import read
 from zorgkiosk.site.store import Store
 
+pytest_plugins = ["sync_fixtures"]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
-
-
-class RealHub:
-    """`zorgkiosk run intake` on an SQLite file; `forget` takes its database away, as a disk does."""
-
-    def __init__(self, region: Region) -> None:
-        certificate, key = region.authority.issue(HUB_NAME)
-        self.database = region.directory / "hub.db"
-        self._file = region.directory / "hub.toml"
-        self._process: subprocess.Popen[bytes] | None = None
-        sites = "".join(
-            f'[[site]]\nname = "{name}"\ntitle = "HAP"\nkind = "hap"\npartners = {list(partners)}\n'
-            for name, partners in SITES.items()
-        )
-        self._file.write_text(
-            f'[hub]\nregion = "{REGION}"\ndatabase = "sqlite:///{self.database}"\n'
-            f'[broker]\nhost = "127.0.0.1"\nport = {region.port}\nca_file = "{region.authority.ca_file}"\n'
-            f'certificate_file = "{certificate}"\nkey_file = "{key}"\n{sites}'
-        )
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "zorgkiosk", "run", "intake", "--config", str(self._file)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def forget(self) -> None:
-        for file in self.database.parent.glob("hub.db*"):
-            file.unlink()
-
-    def held(self) -> list[int]:
-        """Sequences of the panel's rows in the database, in order."""
-        engine = sa.create_engine(f"sqlite:///{self.database}")
-        with engine.connect() as connection:
-            rows = connection.execute(sa.text("SELECT sequence FROM event WHERE stream = 'panel' ORDER BY sequence"))
-            sequences = [int(row[0]) for row in rows]
-        engine.dispose()
-        return sequences
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    region = Region.start(tmp_path)
-    yield region
-    region.broker.stop()
-
-
-@pytest.fixture
-def hub(region: Region) -> Iterator[RealHub]:
-    hub = RealHub(region)
-    hub.start()
-    yield hub
-    hub.kill()
 
 
 def taps(panel: Store, count: int) -> None:
@@ -135,3 +77,30 @@ def test_a_hub_that_is_killed_and_a_hub_that_forgot_are_both_caught_up_with(regi
         taps(panel, 5)
         wait_for(lambda: acked(store) == 2_015, "caught up with a hub that forgot", within_s=40)
     assert hub.held() == list(range(2_010, 2_016))
+
+
+@pytest.mark.parametrize("forgot", [False, True])
+def test_a_hub_set_back_to_a_backup_gets_what_the_site_still_has_and_shows_the_rest_as_a_gap(
+    region: Region, hub: RealHub, *, forgot: bool
+) -> None:
+    """A site forgets on the hub's word: a backup older than that word cannot bring it back, and must not hide it."""
+    config = region.site("hap-noord")
+    panel = Store.open(config.panel_db, "panel", CLOCK)
+    taps(panel, 10)
+    kept = region.directory / "hub.backup"
+    with running_sync(config) as store:
+        wait_for(lambda: acked(store) == 10, "the hub runs", within_s=20)
+        backup(hub.url, kept)
+        taps(panel, 20)
+        wait_for(lambda: acked(store) == 30, "what the backup does not have", within_s=20)
+        if forgot:
+            panel.prune(str(panel.view().epoch()), 30)
+        hub.kill()
+        restore(hub.url, kept, replace=True)
+        assert hub.held() == list(range(1, 11))
+        hub.start()
+        taps(panel, 5)
+        wait_for(lambda: acked(store) == 35, "the site and the hub to agree again", within_s=60)
+    again = range(30, 36) if forgot else range(11, 36)  # row 30 stays at the site as the link
+    assert hub.held() == [*range(1, 11), *again]
+    assert hub.gaps() == (19 if forgot else 0)

@@ -9,7 +9,7 @@ from typing import Any
 from fakes import RecordingFront, RecordingWorkers
 from shipped import ANNOUNCEMENTS
 from zorgkiosk.contract.events import CallHandled
-from zorgkiosk.overflow.decide import PartnerStatus
+from zorgkiosk.overflow.terms import PartnerStatus
 from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.facts import LineFact, OverflowSwitch, read
@@ -75,7 +75,7 @@ def line_of(site: SiteConfig, store: Store, workers: RecordingWorkers, front: Re
     return Line(
         site,
         site.telephony,
-        journal=Journal(store),
+        journal=Journal.resumed(store),
         announcer=Announcer.of(site.announcements),
         is_open=lambda _partner: True,
         workers=workers,

@@ -18,26 +18,13 @@ from typing import Any
 from sip_peer import Message, Peer, digest
 
 from zorgkiosk.lab.authority import Authority
+from zorgkiosk.lab.ports import free_port
 from zorgkiosk.site.telephony.front import FrontParameters, FrontPartner, Phone, command, rpc_socket, write
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
 
 FRONT, TRUNK, EXCHANGE, DESK, STRANGER, PARTNER = (f"127.0.71.{host}" for host in (1, 50, 55, 60, 66, 9))
 GOOD, NOBODY, SILENT, IMPOSTOR, FOREIGN = "hap-zuid", "hap-oost", "hap-stil", "hap-west", "hap-ver"
 PASSWORD = "long-enough-4-a-phone"
-
-
-def free_port(address: str) -> int:
-    """A port nobody has now, on UDP and on TCP."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind((address, 0))
-            port = int(tcp.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind((address, port))
-                except OSError:
-                    continue
-                return port
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shipped import ANNOUNCEMENTS
-from zorgkiosk.site.config import Announcements
+from zorgkiosk.site.config_telephony import Announcements
 from zorgkiosk.site.telephony.announcer import Announcer
 from zorgkiosk.site.telephony.floor import Held
 from zorgkiosk.site.telephony.messages import Call

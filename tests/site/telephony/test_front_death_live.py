@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from front_bench import DESK, PASSWORD, Bench
@@ -85,3 +86,13 @@ def test_the_line_hears_when_the_front_is_away_or_unwilling(bench: Bench) -> Non
         asyncio.run(bench.rpc.worker_ready("sip:127.0.0.1:1"))
     assert caught.value.code
     asyncio.run(bench.rpc.release("sip:127.0.0.1:1"))  # nothing to release is no fault
+
+
+def test_a_front_that_crashes_leaves_no_core(bench: Bench) -> None:
+    """Kamailio raises its own limit unless it is told not to, and the shell that starts a test may allow cores."""
+    [line] = [
+        each
+        for each in Path(f"/proc/{bench.process.pid}/limits").read_text(encoding="ascii").splitlines()
+        if each.startswith("Max core file size")
+    ]
+    assert line.split()[4] == "0", line

@@ -25,7 +25,7 @@ def test_a_partner_calls_over_tls_with_its_name_and_what_its_caller_waited(bench
     )  # fmt: skip
     invite = bench.invite(partner, *ours, body=SAVP)
     arrived = worker.request_in("INVITE")
-    kept = {(name, value) for name, value in arrived.headers if name.startswith("X-Zorgkiosk")}
+    kept = {(name, value) for name, value in arrived.headers if name.startswith("X-Zorgkiosk") and "Placed" not in name}
     assert kept == {*ours[:3], ("X-Zorgkiosk-Origin", GOOD)}
     worker.reply(arrived, 200, body=SAVP)
     answer = partner.reply_to(invite)
@@ -158,6 +158,29 @@ def test_a_call_to_a_partner_can_be_withdrawn_before_and_after_the_partner_is_pr
         partner.reply(partner.request_in("CANCEL"), 200)
         partner.reply(arrived, 487)
         assert worker.reply_to(late).code == 487
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "reason"), [(True, 'SIP;cause=200;text="Call completed elsewhere"'), (False, None)]
+)
+def test_a_pick_up_that_crosses_the_withdrawal_hears_that_somebody_else_was_first(
+    bench: Bench, withdrawn: bool, reason: str | None
+) -> None:
+    """SIP stacks end such a call by themselves and give no reason (RFC 3261 §9.1)."""
+    with front_bench.facing(bench) as there:
+        ours, theirs = bench.worker(1), there.worker(0)
+        invite = ours.request("INVITE", f"sip:line@{GOOD}", body=SAVP)
+        arrived = theirs.request_in("INVITE")
+        theirs.reply(arrived, 180)
+        ours.receive(lambda message: message.code == 180)
+        theirs.reply(arrived, 200, body=SAVP)
+        if withdrawn:
+            ours.cancel(invite)
+        answer = ours.receive(lambda message: message.code == 200 and message["CSeq"].endswith("INVITE"))
+        ours.inside("ACK", invite, answer, cseq=1)
+        ours.inside("BYE", invite, answer, cseq=2)
+        assert theirs.request_in("BYE").get("Reason") == reason
+        there.quiet()
 
 
 @pytest.mark.parametrize("partner", [NOBODY, SILENT])

@@ -57,7 +57,7 @@ def test_an_unknown_partner_is_an_error_that_names_it(tmp_path: Path) -> None:
             assert json.loads(question)["params"] == ["hop", "hap-nergens"]
             front.sendto(json.dumps({"id": 1, "error": {"code": 500, "message": "no such key"}}).encode(), back)
 
-        answering = threading.Thread(target=refuse)
+        answering = threading.Thread(target=refuse, daemon=True)
         answering.start()
         with pytest.raises(FrontError, match="no partner hap-nergens"):
             asyncio.run(FrontRpc(tmp_path / "rpc.sock").ask_partner("hap-nergens"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from centre import TO_ZUID, Centre, config, heard, open_centre, ring
 
+from full_store import fill, relieve
 from zorgkiosk.contract.events import Triage, TriageChanged
 from zorgkiosk.site.facts import OverflowSwitch, read
 from zorgkiosk.site.telephony.messages import (
@@ -135,6 +136,13 @@ def test_a_waiting_caller_is_answered_before_the_trunk_cuts_early_media(rush: Ce
     assert (2, AnswerCaller()) in rush.sent()
     rush.later(1)
     assert (2, AnswerCaller()) not in rush.sent()
+
+
+def test_a_partners_caller_is_answered_by_a_desk_and_by_nothing_else(rush: Centre) -> None:
+    rush.call(2, origin="hap-zuid", hops=1)
+    rush.later(46)
+    rush.later(60)
+    assert [order for order in rush.sent() if order[1] == AnswerCaller()] == []
 
 
 def test_a_dead_worker_costs_its_caller_and_nobody_else(centre: Centre) -> None:
@@ -279,10 +287,20 @@ def test_short_abandons_are_not_counted_and_the_place_is_free(rush: Centre) -> N
     assert [record.outcome for record in rush.records()] == ["abandoned"]
 
 
+def test_an_end_that_two_lines_hear_of_is_recorded_once(centre: Centre) -> None:
+    centre.call(0)
+    centre.answered(0, "desk/desk-1")
+    centre.finished(0, "answered", "desk/desk-1")
+    after = centre.restarted()
+    after.line.handle(0, Attached(0, 1, "sip:127.0.0.1:5100", None), after.now_s)
+    after.finished(0, "answered", "desk/desk-1")
+    assert len(after.records()) == 1 and ("release", 0) in after.front.told
+    centre.later(3)
+    assert centre.fact().ended == ()
+
+
 def test_a_full_disk_stops_no_call_and_loses_no_record(centre: Centre) -> None:
-    with centre.store.transaction() as change:
-        pages = change._connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        change._connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    fill(centre.store)
     worker = 0
     while True:  # until the file is full
         centre.call(worker)
@@ -292,8 +310,7 @@ def test_a_full_disk_stops_no_call_and_loses_no_record(centre: Centre) -> None:
         if len(centre.records()) < worker:
             break
         assert worker < 500
-    with centre.store.transaction() as change:
-        change._connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    relieve(centre.store)
     centre.later(11)
     assert len(centre.records()) == worker
 

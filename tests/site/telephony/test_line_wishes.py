@@ -54,14 +54,14 @@ def test_a_waiting_caller_is_welcomed_once_and_told_how_long(tmp_path: Path) -> 
     assert centre.spoken() == []
 
 
-def test_a_caller_hears_that_a_partner_may_help_before_it_rings_there(tmp_path: Path) -> None:
+def test_a_caller_hears_that_a_partner_may_help_in_the_same_breath_as_it_is_asked(tmp_path: Path) -> None:
     centre = in_a_rush(open_centre(config(tmp_path)))
     centre.line.staffed(["desk-1", "desk-2"], OverflowSwitch(giving=False), centre.now_s)
     centre.call(2)
     centre.workers.take()
     centre.line.staffed(["desk-1", "desk-2"], OverflowSwitch(giving=True), centre.now_s)
     names = [type(command).__name__ for _, command in centre.workers.sent]
-    assert names == ["Hold", "Hold", "RingLeg"]
+    assert names == ["RingLeg", "Hold", "Hold"]
     assert centre.spoken()[0] == (2, ["partner"], True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from zorgkiosk.overflow.decide import PartnerStatus
+from zorgkiosk.overflow.terms import PartnerStatus
 from zorgkiosk.site.telephony import front_rpc
 from zorgkiosk.site.telephony.front_rpc import FrontError, PartnerAnswer
 from zorgkiosk.site.telephony.partner_news import PartnerNews

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,6 +139,50 @@ def test_a_leg_answered_too_late_hears_so() -> None:
     assert call.fact(Gone(ONE, 200, "OK"), 110.5) == [Tell(LegEnded(ONE, 487, "withdrawn"))]
 
 
+@pytest.mark.parametrize(("origin", "outcome", "by"), [("hap-zuid", "withdrawn", None), ("trunk", "answered", ONE)])
+def test_only_a_partner_can_say_that_its_caller_was_helped_elsewhere(origin: str, outcome: str, by: str | None) -> None:
+    call = idle()
+    call.fact(replace(ARRIVED, origin=origin, protected=True), 100.0)
+    call.command(HOLD, 100.0)
+    call.command(ring(ONE), 101.0)
+    call.fact(PickedUp(ONE), 110.0)
+    call.fact(Gone(CALLER, 200, "OK", elsewhere=True), 110.4)
+    [finished] = told(call.fact(Gone(ONE, 200, "OK"), 110.5))
+    assert isinstance(finished, CallFinished) and (finished.outcome, finished.answered_by) == (outcome, by)
+
+
+@pytest.mark.parametrize(("origin", "outcome"), [("hap-zuid", "withdrawn"), ("trunk", "abandoned")])
+def test_a_pick_up_that_crosses_the_callers_cancel_is_no_conversation(origin: str, outcome: str) -> None:
+    call = idle()
+    call.fact(replace(ARRIVED, origin=origin, protected=True), 100.0)
+    call.command(HOLD, 100.0)
+    call.command(ring(ONE), 101.0)
+    call.fact(PickedUp(ONE), 110.0)
+    call.fact(Gone(CALLER, 487, "Request Terminated"), 110.01)
+    [finished] = told(call.fact(Gone(ONE, 200, "OK"), 110.1))
+    assert isinstance(finished, CallFinished) and (finished.outcome, finished.answered_by) == (outcome, None)
+
+
+@pytest.mark.parametrize("urgent_first", [True, False])
+def test_a_partner_that_was_asked_hears_once_that_the_caller_is_urgent(urgent_first: bool) -> None:
+    there = "partner/hap-zuid"
+    call = waiting(ONE, there)
+    if urgent_first:
+        call.fact(Digit(CALLER, "1"), 102.0)
+        assert call.tick(102.1) == [], "it has no way to be heard there yet"
+        call.fact(Ringing(there), 102.2)
+    else:
+        call.fact(Ringing(there), 102.0)
+        assert call.tick(102.1) == []
+        call.fact(Digit(CALLER, "1"), 102.2)
+    assert call.tick(102.3) == [SendDigit(there, "1")]
+    assert call.tick(102.4) == []
+    second = "partner/hap-west"
+    call.command(ring(second), 103.0)
+    call.fact(Ringing(second), 103.1)
+    assert call.tick(103.2) == [], "its INVITE said so"
+
+
 def test_a_leg_that_answers_while_it_is_withdrawn_hears_so() -> None:
     call = waiting(ONE)
     assert call.command(WithdrawLeg(ONE), 105.0) == [Withdraw(ONE)]
@@ -191,6 +237,14 @@ def test_a_second_caller_is_busy() -> None:
         Reject("caller/2", 486, "Busy Here")
     ]
     assert call.fact(Gone("caller/2", 486, "Busy Here"), 111.1) == []
+
+
+@pytest.mark.parametrize(("late_s", "taken"), [(0.0, True), (0.9, True), (1.0, False), (30.0, False), (9999.0, True)])
+def test_a_worker_that_was_held_up_does_not_take_a_caller_whom_another_one_has(late_s: float, taken: bool) -> None:
+    call = OneCall(Identity(3, 4711, "sip:127.0.0.1:5103"), 0.0)
+    acts = call.fact(replace(ARRIVED, late_s=late_s), 100.0)
+    assert call.idle is not taken
+    assert taken or acts == [Reject(CALLER, 486, "Too Late")]
 
 
 def test_a_partner_without_srtp_is_refused() -> None:

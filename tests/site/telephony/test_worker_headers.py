@@ -12,6 +12,7 @@ from zorgkiosk.site.telephony.worker.headers import (
     MOST_HOPS,
     contact,
     introduction,
+    is_elsewhere,
     sendable,
 )
 
@@ -175,3 +176,19 @@ def test_a_contact_is_an_address_in_brackets(uri: str) -> None:
 )
 def test_anything_else_is_no_contact(uri: str) -> None:
     assert contact(uri) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "elsewhere"),
+    [
+        ('BYE sip:a SIP/2.0\r\nReason: SIP ;cause=200 ;text="Call completed elsewhere"\r\n\r\n', True),
+        ("BYE sip:a SIP/2.0\r\nreason:SIP;cause=200\r\n\r\n", True),
+        ("BYE sip:a SIP/2.0\r\nReason: Q.850;cause=16\r\n\r\n", False),
+        ("BYE sip:a SIP/2.0\r\nReason: SIP;cause=2000\r\n\r\n", False),
+        ("BYE sip:a SIP/2.0\r\n\r\nReason: SIP;cause=200\r\n", False),
+        ("INVITE sip:a SIP/2.0\r\nReason: SIP;cause=200\r\n\r\n", False),
+        ("", False),
+    ],
+)
+def test_a_bye_may_say_that_the_call_was_completed_elsewhere(message: str, elsewhere: bool) -> None:
+    assert is_elsewhere(message) is elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,6 +141,7 @@ holds = st.tuples(
 )
 
 
+@pytest.mark.long
 @given(st.lists(holds, max_size=6))
 def test_whatever_is_asked_with_patience_nothing_sounds_together(
     story: list[tuple[tuple[str, ...], float, bool, float]],

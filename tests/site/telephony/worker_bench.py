@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from zorgkiosk.lab.ports import free_port
 from zorgkiosk.lab.tone import level_db, measure, sine
 from zorgkiosk.site.telephony.messages import Command, Message, decode, encode
 
@@ -42,12 +43,6 @@ def _linear(code: int) -> int:
     exponent, mantissa = (code >> 4) & 7, code & 0x0F
     size = (mantissa << 4) + 8 if exponent == 0 else ((mantissa << 4) + 0x108) << (exponent - 1)
     return size if code & 0x80 else -size
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

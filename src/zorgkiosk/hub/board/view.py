@@ -11,15 +11,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zorgkiosk.capacity.catalog import CATEGORIES, Sector
-from zorgkiosk.capacity.freshness import Fresh, rung
-from zorgkiosk.contract.events import Pressure, Triage
-from zorgkiosk.contract.status import CapacityState
+from zorgkiosk.contract.events import Pressure, Triage, parse_instant
 from zorgkiosk.hub.board import words
+from zorgkiosk.hub.board.cell import Cell as Cell
+from zorgkiosk.hub.board.cell import Heard, cell
+from zorgkiosk.hub.board.language import name as named
+from zorgkiosk.hub.board.language import phrase, say
 from zorgkiosk.hub.outlook import SiteReport
 
 SILENCE_S = 60.0
 
-SECTORS: dict[Sector, str] = {"vvt-bedden": "Bedden", "vvt-wijk": "Wijkverpleging"}
+SECTORS: dict[Sector, str] = {
+    "vvt-bedden": phrase("Bedden"),
+    "vvt-wijk": phrase("Wijkverpleging"),
+    "seh": phrase("Spoedeisende hulp"),
+    "ggz": phrase("GGZ"),
+    "so": phrase("Ouderenarts"),
+    "apotheek": phrase("Apotheek"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,24 +49,11 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One category of one site. `free` and `total` are None when unknown; `age_s` stays known for the API."""
-
-    category: str
-    fresh: Fresh
-    free: int | None
-    total: int | None
-    age_s: float | None
-    number: str
-    of_total: str
-    age: str
-
-
-@dataclass(frozen=True)
 class Row:
     """A site with its cells in the order of the columns; None where it does not report that category.
 
-    `reported` is false for a site of which nothing is known yet. `room` sums what is free and known.
+    `reported` is false for a site of which nothing is known yet. `room` sums what is free and known, `open`
+    counts the statuses that mean that there is room.
     """
 
     name: str
@@ -67,6 +63,7 @@ class Row:
     reported: bool
     cells: tuple[Cell | None, ...]
     room: int
+    open: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,8 +105,11 @@ class Card:
 
 @dataclass(frozen=True)
 class Column:
+    """`title`: its name in the board's language."""
+
     code: str
     dutch: str
+    title: str
     sector: Sector
 
 
@@ -160,23 +160,27 @@ def board(region: str, reports: Sequence[SiteReport], now: datetime, only: Filte
 def contact(report: SiteReport, now: datetime) -> Contact:
     """Whether the site is heard: a state within SILENCE_S and no last will since."""
     if report.state is None or report.heard_at is None:
-        return Contact(False, "nog niets gehoord", None)
+        return Contact(False, say("nog niets gehoord"), None)
     if report.online is False and report.online_since is not None:
-        return Contact(False, f"geen verbinding {words.since(report.online_since, now)}", report.heard_at)
+        return Contact(False, _lost(report.online_since, now), report.heard_at)
     if (now - report.heard_at).total_seconds() > SILENCE_S:
-        return Contact(False, f"geen verbinding {words.since(report.heard_at, now)}", report.heard_at)
+        return Contact(False, _lost(report.heard_at, now), report.heard_at)
     return Contact(True, "", report.heard_at)
+
+
+def _lost(instant: datetime, now: datetime) -> str:
+    return say("geen verbinding %(since)s", since=words.since(instant, now))
 
 
 def _columns(reports: Iterable[SiteReport]) -> tuple[Column, ...]:
     """In the catalogue's order; a category of a newer version has no name here and is not shown."""
     reported = {value.category for report in reports if report.state for value in report.state.capacity}
-    return tuple(Column(c.code, c.dutch, c.sector) for c in CATEGORIES.values() if c.code in reported)
+    return tuple(Column(c.code, c.dutch, named(c), c.sector) for c in CATEGORIES.values() if c.code in reported)
 
 
 def _has_row(report: SiteReport, columns: Iterable[Column]) -> bool:
     if report.state is None:
-        return report.site.kind == "vvt"
+        return report.site.kind != "hap"
     codes = {column.code for column in columns}
     return any(value.category in codes for value in report.state.capacity)
 
@@ -184,10 +188,9 @@ def _has_row(report: SiteReport, columns: Iterable[Column]) -> bool:
 def _row(report: SiteReport, columns: Sequence[Column], now: datetime) -> Row:
     here = contact(report, now)
     values = {value.category: value for value in report.state.capacity} if report.state else {}
-    heard_s = _heard_s(report, now)
-    cells = tuple(
-        _cell(values[column.code], heard_s, here.connected) if column.code in values else None for column in columns
-    )
+    said_at = parse_instant(report.state.said_at) if report.state else now
+    heard = Heard(said_at, _heard_s(report, now), here.connected, now)
+    cells = tuple(cell(values[column.code], heard) if column.code in values else None for column in columns)
     return Row(
         name=report.site.name,
         title=report.site.title,
@@ -196,6 +199,7 @@ def _row(report: SiteReport, columns: Sequence[Column], now: datetime) -> Row:
         reported=report.state is not None,
         cells=cells,
         room=sum(max(0, cell.free) for cell in cells if cell and cell.free is not None),
+        open=sum(cell.grade == "open" for cell in cells if cell),
     )
 
 
@@ -203,25 +207,9 @@ def _heard_s(report: SiteReport, now: datetime) -> float:
     return max(0.0, (now - report.heard_at).total_seconds()) if report.heard_at else 0.0
 
 
-def _cell(value: CapacityState, heard_s: float, connected: bool) -> Cell:
-    age_s = value.age_s + heard_s
-    fresh = rung(age_s if connected else None, value.freshness)
-    known = fresh is not Fresh.UNKNOWN
-    return Cell(
-        category=value.category,
-        fresh=fresh,
-        free=value.free if known else None,
-        total=value.total if known else None,
-        age_s=round(age_s, 1),
-        number=words.number(value.free) if known else "",
-        of_total=f"van {value.total}" if known and value.total is not None else "",
-        age=words.ago(age_s),
-    )
-
-
-def _by_room(row: Row) -> tuple[bool, int, str]:
+def _by_room(row: Row) -> tuple[bool, int, int, str]:
     """Whoever has room first; whoever is not heard last."""
-    return (not row.contact.connected, -row.room, row.title)
+    return (not row.contact.connected, -row.room, -row.open, row.title)
 
 
 def _card(report: SiteReport, titles: dict[str, str], now: datetime) -> Card:
@@ -261,8 +249,8 @@ def _notes(report: SiteReport) -> list[str]:
     notes = []
     if report.missing:
         missing = words.counted(report.missing, "melding ontbreekt", "meldingen ontbreken")
-        notes.append(f"{report.site.title}: {missing} in de geschiedenis")
+        notes.append(say("%(site)s: %(missing)s in de geschiedenis", site=report.site.title, missing=missing))
     if report.set_aside:
         aside = words.counted(report.set_aside, "bericht", "berichten")
-        notes.append(f"{report.site.title}: {aside} niet leesbaar, apart gezet")
+        notes.append(say("%(site)s: %(aside)s niet leesbaar, apart gezet", site=report.site.title, aside=aside))
     return notes

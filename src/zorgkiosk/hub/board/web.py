@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request, url_for
+from flask_babel import Babel, gettext
 from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
 from zorgkiosk.contract.events import format_instant
 from zorgkiosk.hub.board import view
+from zorgkiosk.hub.board.language import DOMAIN, LOCALE, phrase, speaking
 from zorgkiosk.hub.config import HubConfig
+from zorgkiosk.hub.metrics import CONTENT_TYPE, board_text
 from zorgkiosk.hub.outlook import Outlook, OutlookError
 
 log = logging.getLogger(__name__)
@@ -40,13 +43,14 @@ class Source:
     def board(self, only: view.Filter) -> view.Board:
         """Raises ServiceUnavailable while the database cannot be read, BadRequest for an unknown subregion."""
         if only.subregion is not None and only.subregion not in {site.subregion for site in self.config.site}:
-            raise BadRequest("Deze deelregio is niet bekend.")
+            raise BadRequest(phrase("Deze deelregio is niet bekend."))
         try:
             reports = self.outlook.reports()
         except OutlookError as error:
             log.warning("board shows nothing: %s", error)
-            raise ServiceUnavailable("De gegevens zijn nu niet te lezen.") from error
-        return view.board(self.config.hub.title or self.config.hub.region, reports, self.now(), only)
+            raise ServiceUnavailable(phrase("De gegevens zijn nu niet te lezen.")) from error
+        with speaking(self.config.board.language):
+            return view.board(self.config.hub.title or self.config.hub.region, reports, self.now(), only)
 
 
 pages = Blueprint("board", __name__, template_folder="templates", static_folder="static")
@@ -56,6 +60,15 @@ def create_app(source: Source) -> Flask:
     """The WSGI application that shows `source`."""
     app = Flask(__name__, static_folder=None)
     app.extensions["zorgkiosk_board"] = source
+    language = source.config.board.language
+    Babel(
+        app,
+        default_locale=language,
+        default_domain=DOMAIN,
+        default_translation_directories=str(LOCALE),
+        locale_selector=lambda: language,
+    )
+    app.context_processor(lambda: {"language": language})
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(pages)
     app.register_error_handler(HTTPException, _refuse)
@@ -95,6 +108,17 @@ def healthz() -> Response:
     return jsonify({"status": "ok"})
 
 
+@pages.get("/metrics")
+def metrics() -> Response:
+    """What the database knows of the region, for Prometheus; also while it cannot be read."""
+    source = _source()
+    try:
+        reports = source.outlook.reports()
+    except OutlookError:
+        reports = None
+    return Response(board_text(reports, source.now()), content_type=CONTENT_TYPE)
+
+
 def _source() -> Source:
     return cast(Source, current_app.extensions["zorgkiosk_board"])
 
@@ -102,7 +126,7 @@ def _source() -> Source:
 def _asked() -> view.Filter:
     sector = request.args.get("sector") or None
     if sector is not None and sector not in view.SECTORS:
-        raise BadRequest("Deze sector is niet bekend.")
+        raise BadRequest(phrase("Deze sector is niet bekend."))
     return view.Filter(sector=sector, subregion=request.args.get("deelregio") or None)
 
 
@@ -129,7 +153,7 @@ def _plain(value: Any) -> Any:
 
 def _refuse(error: HTTPException) -> Response:
     """One plain sentence and the status; as JSON where JSON was asked."""
-    sentence = error.description or error.name
+    sentence = gettext(error.description or error.name)
     if request.path.startswith(("/api/", "/healthz")):
         response = jsonify({"error": sentence})
     else:

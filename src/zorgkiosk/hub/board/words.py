@@ -1,12 +1,22 @@
-"""Numbers, ages and instants in Dutch words. Pure."""
+"""Numbers, ages and instants in words, in the language that is spoken. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-_DAYS = ("ma", "di", "wo", "do", "vr", "za", "zo")
-_MONTHS = ("jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec")
+from zorgkiosk.hub.board.language import phrase, say, say_many
+
+_DAYS = (phrase("ma"), phrase("di"), phrase("wo"), phrase("do"), phrase("vr"), phrase("za"), phrase("zo"))
+_MONTHS = (
+    *(phrase("jan"), phrase("feb"), phrase("mrt"), phrase("apr"), phrase("mei"), phrase("jun")),
+    *(phrase("jul"), phrase("aug"), phrase("sep"), phrase("okt"), phrase("nov"), phrase("dec")),
+)
+VALUES = (
+    *(phrase("actueel"), phrase("bevestigen"), phrase("verlopen"), phrase("onbekend")),
+    *(phrase("groen"), phrase("geel"), phrase("oranje"), phrase("rood")),
+)
+"""What states of the contract are called; the page says them in its language."""
 _HERE = ZoneInfo("Europe/Amsterdam")
 
 
@@ -18,12 +28,12 @@ def number(value: int) -> str:
 def ago(age_s: float) -> str:
     """`zojuist`, `4 min geleden`, `9 uur geleden`, `3 dagen geleden`: always rounded down."""
     if age_s < 60:
-        return "zojuist"
+        return say("zojuist")
     if age_s < 3600:
-        return f"{int(age_s // 60)} min geleden"
+        return say("%(count)s min geleden", count=int(age_s // 60))
     if age_s < 48 * 3600:
-        return f"{int(age_s // 3600)} uur geleden"
-    return f"{int(age_s // 86400)} dagen geleden"
+        return say("%(count)s uur geleden", count=int(age_s // 3600))
+    return say("%(count)s dagen geleden", count=int(age_s // 86400))
 
 
 def duration(seconds: float) -> str:
@@ -31,7 +41,7 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02}"
-    return f"{whole // 3600} uur {whole % 3600 // 60} min"
+    return say("%(hours)s uur %(minutes)s min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def clock(instant: datetime) -> str:
@@ -42,14 +52,27 @@ def clock(instant: datetime) -> str:
 def date(instant: datetime) -> str:
     """`za 22 nov`, in the Netherlands."""
     here = instant.astimezone(_HERE)
-    return f"{_DAYS[here.weekday()]} {here.day} {_MONTHS[here.month - 1]}"
+    return f"{say(_DAYS[here.weekday()])} {here.day} {say(_MONTHS[here.month - 1])}"
 
 
 def since(instant: datetime, now: datetime) -> str:
     """`sinds 14:05`; on another day `sinds za 22 nov 14:05`."""
+    return say("sinds %(when)s", when=_when(instant, now))
+
+
+def _when(instant: datetime, now: datetime) -> str:
     day = "" if date(instant) == date(now) else f"{date(instant)} "
-    return f"sinds {day}{clock(instant)}"
+    return f"{day}{clock(instant)}"
+
+
+def ahead(instant: datetime, now: datetime) -> str:
+    """A time to come: `15:05`, `morgen 08:00`, else with its day."""
+    tomorrow = now.astimezone(_HERE).date() + timedelta(days=1)
+    if instant.astimezone(_HERE).date() == tomorrow:
+        return say("morgen %(clock)s", clock=clock(instant))
+    return _when(instant, now)
 
 
 def counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+    """`1 melding`, `3 meldingen`; both words are marked for the catalogue where they stand."""
+    return f"{count} {say_many(count, one, many)}"

@@ -13,8 +13,9 @@ from itertools import chain
 
 from zorgkiosk.lab.simulator.demand import Call, Hap
 from zorgkiosk.overflow.accept import Here, consider
-from zorgkiosk.overflow.decide import Caller, Decision, Desk, Partner, PartnerStatus, Rules, StandingOffer, decide
+from zorgkiosk.overflow.decide import decide
 from zorgkiosk.overflow.forecast import learned_handling_s
+from zorgkiosk.overflow.terms import Caller, Decision, Desk, Partner, PartnerStatus, Rules, StandingOffer
 
 _HOUR_S = 3600.0
 

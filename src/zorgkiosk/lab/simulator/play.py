@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from zorgkiosk.lab.simulator.centre import Centre, Policy
 from zorgkiosk.lab.simulator.demand import Call, Hap, calls_of
-from zorgkiosk.overflow.decide import Caller, Decision, Offer, PartnerStatus, Ring, Withdraw
+from zorgkiosk.overflow.terms import Caller, Decision, Offer, PartnerStatus, Ring, Withdraw
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from pydantic import Field
+
+from zorgkiosk.contract.capacity import Limit, Reason
 from zorgkiosk.contract.events import Said
-from zorgkiosk.contract.names import Message
+from zorgkiosk.contract.names import Code, Instant, Message
 from zorgkiosk.contract.status import Ack
 from zorgkiosk.site import facts
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.config import SiteConfig
-from zorgkiosk.site.store import StateValue, StoreView
+from zorgkiosk.site.journal import JournalRow
+from zorgkiosk.site.store import Neighbour, StateValue, StoreView
 
 STREAM = "panel"
 
 
 class PendingTap(Message):
-    """`pending/<code>` in panel.db: a number that can still be undone. `tap` names the tap that set it last."""
+    """`pending/<code>` in panel.db: a number or a status that can still be undone, with all that will be said of it.
 
-    free: int
+    `tap` names the tap that set it last. `until` is by the clock of that tap.
+    """
+
+    free: int | None = None
+    expected_free_24h: int | None = None
+    limits: Annotated[tuple[Limit, ...], Field(exclude_if=lambda limits: not limits)] = ()
+    status: Code | None = None
+    reason: Reason | None = None
+    until: Instant | None = None
     tap: str | None = None
 
 
+class SentFact(Message):
+    """`sent/<code>` in panel.db: which row of the outbox told the value last.
+
+    Once the hub has acknowledged that row it is put again with `arrived`; when it was put is when it arrived.
+    """
+
+    sequence: int
+    arrived: bool = False
+
+
 class LostSeen(Message):
-    """`lost` in panel.db: the line's count of lost callers; when it was put is when the last one was lost."""
+    """`lost` in panel.db: the line's count of lost callers; when it was put is when the last one was lost.
+
+    `seen`: up to which count somebody has tapped "Gezien".
+    """
 
     count: int
     rose: bool
+    seen: int = 0
+
+
+class DeskFailed(Message):
+    """`failed/<desk>` in panel.db: a desk did not answer; `since_uptime_ms` tells one failure from the next."""
+
+    since_uptime_ms: int
+    seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +125,8 @@ class Look:
 
     @classmethod
     def of(cls, config: SiteConfig, clock: Clock) -> Look:
-        views = [StoreView(path) for path in (config.panel_db, config.telephony_db, config.sync_db)]
-        return cls(config, clock, *views)
+        others = Neighbour(config.telephony_db), Neighbour(config.sync_db)
+        return cls(config, clock, StoreView(config.panel_db), *others)
 
     def known(self, problem: str | None = None) -> Known:
         changed = {name for name, view in self._views.items() if view.changed()}
@@ -112,6 +146,13 @@ class Look:
             oldest=oldest,
             problem=problem,
         )
+
+    def journal(self, skip: int, limit: int) -> list[JournalRow]:
+        """The panel's journal, newest first."""
+        return self._views["panel"].journal(skip=skip, limit=limit)
+
+    def journal_length(self) -> int:
+        return self._views["panel"].journal_length()
 
     def _count_waiting(self) -> tuple[str | None, int, Said | None]:
         panel = self._views["panel"]

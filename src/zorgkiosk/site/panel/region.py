@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 
-from zorgkiosk.capacity.catalog import CATEGORIES
-from zorgkiosk.capacity.freshness import Fresh, rung
+from zorgkiosk.capacity.catalog import CATEGORIES, LIMIT_WORDS, REASON_WORDS
+from zorgkiosk.capacity.freshness import Fresh, end_at, left_s, rung
+from zorgkiosk.contract.events import parse_instant
 from zorgkiosk.contract.status import CapacityState, SiteState
 from zorgkiosk.site import facts
 from zorgkiosk.site.panel import words
 from zorgkiosk.site.panel.known import Known
+from zorgkiosk.site.panel.language import name as named
+from zorgkiosk.site.panel.language import say
 
 SILENT_S = 60.0
 ROWS_A_PAGE = 4
@@ -18,9 +22,13 @@ ROWS_A_PAGE = 4
 
 @dataclass(frozen=True)
 class Cell:
+    """A number, or a status in a word with its shape; `note` says more of it, "" when there is no more."""
+
     label: str
     number: str
     state: str
+    shape: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,9 @@ def region_page(known: Known, page: int) -> RegionPage | None:
 
 
 def _rows(known: Known) -> list[Row]:
-    agreed = {partner.name: f"afspraak {words.date(partner.agreed_on)}" for partner in known.config.partner}
+    agreed = {
+        partner.name: say("afspraak %(date)s", date=words.date(partner.agreed_on)) for partner in known.config.partner
+    }
     titles = {partner.name: partner.title for partner in known.config.partner}
     heard = {key.removeprefix("partner/") for key in known.sync if key.startswith("partner/")}
     return [_row(known, name, titles.get(name), agreed.get(name, "")) for name in {*titles, *heard}]
@@ -68,14 +78,15 @@ def _row(known: Known, name: str, title: str | None, agreed: str) -> Row:
     value = known.sync.get(f"partner/{name}")
     state = facts.read(SiteState, value)
     if value is None or state is None:
-        return Row(title or name, "nog niets gehoord", False, "onbekend", "?", (), agreed, 0)
+        return Row(title or name, say("nog niets gehoord"), False, "onbekend", "?", (), agreed, 0)
     age_s = known.age_s(value)
     if age_s > SILENT_S:
-        heard = f"stil, {words.age(age_s)}"
+        heard = say("stil, %(age)s", age=words.age(age_s))
         return Row(title or state.title, heard, False, "onbekend", "?", (), agreed, 0)
     triage = state.triage
-    cells = (*_desk_cells(state), *(_capacity_cell(capacity, age_s) for capacity in state.capacity))
-    room = triage.desks_free if triage else sum(_free(capacity, age_s) or 0 for capacity in state.capacity)
+    values = [_value(state, capacity, age_s, known.now.at) for capacity in state.capacity]
+    cells = (*_desk_cells(state), *(cell for cell, _ in values))
+    room = triage.desks_free if triage else sum(room for _, room in values)
     return Row(
         title=title or state.title,
         heard=words.age(age_s),
@@ -92,21 +103,30 @@ def _desk_cells(state: SiteState) -> tuple[Cell, ...]:
     if state.triage is None:
         return ()
     triage = state.triage
+    desks = say("%(free)s van %(total)s", free=triage.desks_free, total=triage.desks_present)
     return (
-        Cell("werkplekken vrij", f"{triage.desks_free} van {triage.desks_present}", "current"),
-        Cell("wachtend", str(triage.waiting), "current"),
-        Cell("neemt over", "ja" if triage.accepting_overflow else "nee", "current"),
+        Cell(say("werkplekken vrij"), desks, "current"),
+        Cell(say("wachtend"), str(triage.waiting), "current"),
+        Cell(say("neemt over"), say("ja") if triage.accepting_overflow else say("nee"), "current"),
     )
 
 
-def _capacity_cell(capacity: CapacityState, heard_s: float) -> Cell:
-    category = CATEGORIES.get(capacity.category)
-    free = _free(capacity, heard_s)
-    fresh = rung(capacity.age_s + heard_s, capacity.freshness)
-    label = category.dutch if category else capacity.category
-    return Cell(label, "?" if free is None else words.number(free), fresh.name.lower())
-
-
-def _free(capacity: CapacityState, heard_s: float) -> int | None:
-    fresh = rung(capacity.age_s + heard_s, capacity.freshness)
-    return None if fresh is Fresh.UNKNOWN else capacity.free
+def _value(state: SiteState, said: CapacityState, heard_s: float, now: datetime) -> tuple[Cell, int]:
+    """The value as it is shown, and how much room it counts for: an open status as one place."""
+    category = CATEGORIES.get(said.category)
+    choice = category.choice(said.status) if category is not None else None
+    left = left_s(said.until, parse_instant(state.said_at), heard_s)
+    fresh = rung(said.age_s + heard_s, said.freshness, left)
+    if said.free is None and choice is None:  # a status of a newer version
+        fresh = Fresh.UNKNOWN
+    label, known = named(category) if category else said.category, fresh is not Fresh.UNKNOWN
+    if not known or choice is None:
+        free = said.free if known and said.free is not None else None
+        number = "?" if free is None else words.number(free)
+        limits = ", ".join(named(LIMIT_WORDS[limit]) for limit in said.limits) if known else ""
+        return Cell(label, number, fresh.name.lower(), note=limits), free or 0
+    parts = [named(REASON_WORDS[said.reason])] if said.reason is not None else []
+    if (until := end_at(left, now)) is not None and choice.end is not None:
+        parts.append(f"{named(choice.end)} {words.ahead(until, now)}")
+    cell = Cell(label, named(choice), fresh.name.lower(), words.GRADE_SHAPES[choice.grade], ", ".join(parts))
+    return cell, int(choice.grade == "open")

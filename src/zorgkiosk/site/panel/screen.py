@@ -1,4 +1,4 @@
-"""A place on the panel (`capacity/1`, `triage/2`, `regio/1`) and everything that stands there."""
+"""A place on the panel (`capacity/1`, `detail/3`, `triage/2`, `regio/1`) and everything that stands there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import re
 from dataclasses import dataclass
 
 from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.config_panel import Language
+from zorgkiosk.site.panel import reminder
+from zorgkiosk.site.panel.detail import DetailPage, detail_page
 from zorgkiosk.site.panel.known import Known
+from zorgkiosk.site.panel.language import speaking
 from zorgkiosk.site.panel.region import RegionPage, region_page
 from zorgkiosk.site.panel.triage import TriagePage, triage_page
 from zorgkiosk.site.panel.view import CapacityPage, Header, Line, capacity_page, header, line
 
-_PLACE = re.compile(r"(capacity|triage|regio)/([1-9][0-9]?)")
+_PLACE = re.compile(r"(capacity|detail|triage|regio)/([1-9][0-9]?)")
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Screen:
-    """`home` is where "Terug" leads; the other two say which keys to other places this site has."""
+    """`home` is where "Terug" leads; the next two say which keys to other places this site has.
+
+    `chimes`: how often a reminder has called for a sound so far; each new number is one chime.
+    """
 
     place: Place
     home: Place
     header: Header
     line: Line
-    body: CapacityPage | TriagePage | RegionPage
+    body: CapacityPage | DetailPage | TriagePage | RegionPage
     has_capacity: bool
     has_triage: bool
+    chimes: int = 0
+    language: Language = "nl"
 
 
 def parse_place(text: str) -> Place | None:
@@ -50,10 +59,17 @@ def home(config: SiteConfig) -> Place:
 
 def screen(known: Known, place: Place) -> Screen | None:
     """What stands at `place`; None when this site has no such place."""
-    body: CapacityPage | TriagePage | RegionPage | None
+    with speaking(known.config.panel.language):
+        return _screen(known, place)
+
+
+def _screen(known: Known, place: Place) -> Screen | None:
+    body: CapacityPage | DetailPage | TriagePage | RegionPage | None
     match place.kind:
         case "capacity":
             body = capacity_page(known, place.page)
+        case "detail":
+            body = detail_page(known, place.page)
         case "triage" if known.config.telephony is not None:
             body = triage_page(known, place.page)
         case "regio":
@@ -70,4 +86,6 @@ def screen(known: Known, place: Place) -> Screen | None:
         body=body,
         has_capacity=bool(known.config.capacity),
         has_triage=known.config.telephony is not None,
+        chimes=reminder.chimes(known),
+        language=known.config.panel.language,
     )

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.site import facts
-from zorgkiosk.site.config import Desk
-from zorgkiosk.site.facts import DeskFact, DeskPresence, LineFact, OverflowSwitch
+from zorgkiosk.site.config_telephony import Desk
+from zorgkiosk.site.facts import DeskFact, DeskPresence, DeskState, LineFact, OverflowSwitch
 from zorgkiosk.site.panel import words
+from zorgkiosk.site.panel.alarms import Alarm, alarm
 from zorgkiosk.site.panel.known import Known, LostSeen
+from zorgkiosk.site.panel.language import say
 
 DESKS_A_PAGE = 6
 TRIAGE_STALE_S = 25.0
@@ -22,7 +24,10 @@ LOST_ALARM_S = 600.0
 
 @dataclass(frozen=True)
 class Gauges:
-    """The line in words. Without `known` telephony is silent, and every number is hidden."""
+    """The line in words. Without `known` telephony is silent, and every number is hidden.
+
+    `pressure` is a word yet to be said in another language: it is a colour too.
+    """
 
     known: bool
     waiting: str
@@ -60,6 +65,7 @@ class TriagePage:
     gauges: Gauges
     desks: tuple[DeskKey, ...]
     overflow: Overflow
+    alarm: Alarm | None
     page: int
     pages: int
 
@@ -78,19 +84,20 @@ def triage_page(known: Known, page: int) -> TriagePage | None:
     pages = math.ceil(len(desks) / a_page)
     if not 1 <= page <= pages:
         return None
-    triage, line = _heard(known)
+    triage, line = heard(known)
     states = {desk.id: desk for desk in line.desks} if line else {}
     here = desks[(page - 1) * a_page : page * a_page]
     return TriagePage(
         gauges=_gauges(known, triage),
         desks=tuple(_desk(known, desk, states.get(desk.id), line) for desk in here),
         overflow=_overflow(known, triage, line),
+        alarm=alarm(known),
         page=page,
         pages=pages,
     )
 
 
-def _heard(known: Known) -> tuple[Triage | None, LineFact | None]:
+def heard(known: Known) -> tuple[Triage | None, LineFact | None]:
     """What telephony says now; nothing once it has been silent for `TRIAGE_STALE_S`."""
     value = known.telephony.get("triage")
     if value is None or value.said.boot_id != known.now.boot_id or known.age_s(value) > TRIAGE_STALE_S:
@@ -106,7 +113,7 @@ def _gauges(known: Known, triage: Triage | None) -> Gauges:
     return Gauges(
         known=True,
         waiting=str(triage.waiting),
-        longest=words.waited(triage.longest_wait_s + since_s) if triage.waiting else "niemand",
+        longest=words.waited(triage.longest_wait_s + since_s) if triage.waiting else say("niemand"),
         chance=words.percent(triage.chance_2min),
         pressure=triage.pressure,
         pressure_shape=words.PRESSURE_SHAPES[triage.pressure],
@@ -123,7 +130,8 @@ def _lost(known: Known) -> tuple[str, bool]:
     times = words.many(lost.count, "oproep verloren", "oproepen verloren")
     if not lost.rose:
         return times, False
-    return f"{times}, laatst {words.when(value.said.at, known.now.at)}", known.age_s(value) < LOST_ALARM_S
+    last = words.when(value.said.at, known.now.at)
+    return say("%(times)s, laatst %(last)s", times=times, last=last), known.age_s(value) < LOST_ALARM_S
 
 
 def _desk(known: Known, desk: Desk, fact: DeskFact | None, line: LineFact | None) -> DeskKey:
@@ -131,21 +139,26 @@ def _desk(known: Known, desk: Desk, fact: DeskFact | None, line: LineFact | None
     heard = line is not None
     presence = facts.read(DeskPresence, known.panel.get(f"desk/{desk.id}"))
     present = presence is not None and presence.present
-    state, shape, word, since = "away", *words.DESKS["away"], ""
+    state, shape, word, since = "away", *_desk_words("away"), ""
     if not heard and present:
-        state, shape, word = "unknown", "?", "aangemeld, telefoon onbekend"
+        state, shape, word = "unknown", "?", say("aangemeld, telefoon onbekend")
     elif fact is not None and fact.state != "away" and (present or fact.state == "busy"):
         state, (shape, word), since = (
             fact.state,
-            words.DESKS[fact.state],
+            _desk_words(fact.state),
             _guest(known, fact, line) or _since(known, fact),
         )
-        word = word if present else "in gesprek, dan afwezig"
+        word = word if present else say("in gesprek, dan afwezig")
     elif present:
-        state, shape, word = "joining", "◔", "meldt zich aan"
+        state, shape, word = "joining", "◔", say("meldt zich aan")
     elif fact is not None and fact.state == "away":
         since = _since(known, fact)
     return DeskKey(desk.id, desk.title, present, state, shape, word, since)
+
+
+def _desk_words(state: DeskState) -> tuple[str, str]:
+    shape, word = words.DESKS[state]
+    return shape, say(word)
 
 
 def _guest(known: Known, fact: DeskFact, line: LineFact | None) -> str:
@@ -154,7 +167,7 @@ def _guest(known: Known, fact: DeskFact, line: LineFact | None) -> str:
     for call in line.calls if line else ():
         if fact.id in (call.talking_at, call.rings_at) and call.origin in titles:
             waited_s = call.waited_before_s + max(0, fact.since_uptime_ms - call.arrived_uptime_ms) / 1000
-            return f"voor {titles[call.origin]}, wachtte {words.span(waited_s)}"
+            return say("voor %(who)s, wachtte %(span)s", who=titles[call.origin], span=words.span(waited_s))
     return ""
 
 
@@ -163,19 +176,25 @@ def _since(known: Known, fact: DeskFact) -> str:
     if line.said.boot_id != known.now.boot_id:
         return ""
     since_s = (known.now.uptime_ms - fact.since_uptime_ms) / 1000
-    return "zojuist" if since_s < 60 else words.span(since_s)
+    return say("zojuist") if since_s < 60 else words.span(since_s)
 
 
 def _overflow(known: Known, triage: Triage | None, line: LineFact | None) -> Overflow:
     titles = {partner.name: partner.title for partner in known.config.partner}
     switch = facts.read(OverflowSwitch, known.panel.get("overflow")) or OverflowSwitch()
     if triage is None:
-        helps: tuple[str, ...] = ("Onbekend: de telefonie is stil.",)
+        helps: tuple[str, ...] = (say("Onbekend: de telefonie is stil."),)
     else:
         helps = (
-            *(f"Wij krijgen hulp van {who}: {calls}" for who, calls in _counts(triage.helped_by, titles)),
-            *(f"Wij helpen {who}: {calls}" for who, calls in _counts(triage.helping, titles)),
-        ) or ("Niemand helpt nu.",)
+            *(
+                say("Wij krijgen hulp van %(who)s: %(calls)s", who=who, calls=calls)
+                for who, calls in _counts(triage.helped_by, titles)
+            ),
+            *(
+                say("Wij helpen %(who)s: %(calls)s", who=who, calls=calls)
+                for who, calls in _counts(triage.helping, titles)
+            ),
+        ) or (say("Niemand helpt nu."),)
     return Overflow(helps, _reason(line, titles), switch.giving, switch.accepting)
 
 
@@ -199,4 +218,4 @@ def _reason(line: LineFact | None, titles: Mapping[str, str]) -> str:
         return ""
     last = max(asked, key=lambda each: each[0])[1]
     there = "" if last.chance_partner is None else f", {titles[last.partner]} {words.percent(last.chance_partner)}"
-    return f"Kans op 2 min: hier {words.percent(last.chance_home or 0.0)}{there}"
+    return say("Kans op 2 min: hier %(here)s", here=words.percent(last.chance_home or 0.0)) + there

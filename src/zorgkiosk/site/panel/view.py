@@ -6,22 +6,25 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from zorgkiosk.capacity.catalog import CATEGORIES
-from zorgkiosk.capacity.freshness import Fresh, rung
 from zorgkiosk.contract.status import Ack
 from zorgkiosk.site import facts
-from zorgkiosk.site.config import CapacityItem
-from zorgkiosk.site.facts import CapacityFact, LinkFact
-from zorgkiosk.site.panel import words
-from zorgkiosk.site.panel.actions import HIGHEST_FREE, LOWEST_FREE
-from zorgkiosk.site.panel.known import Known, PendingTap
+from zorgkiosk.site.config import CapacityItem, SiteConfig
+from zorgkiosk.site.facts import LinkFact
+from zorgkiosk.site.faults import numbered
+from zorgkiosk.site.panel import reminder, words
+from zorgkiosk.site.panel.cause import say_cause
+from zorgkiosk.site.panel.faults import fault
+from zorgkiosk.site.panel.known import Known
+from zorgkiosk.site.panel.language import say
+from zorgkiosk.site.panel.tile import Tile as Tile
+from zorgkiosk.site.panel.tile import tile
 from zorgkiosk.site.store import StateValue
 
 TILES_A_PAGE = 4
 ACK_USUAL_S = 10.0
 """The hub answers within milliseconds; after this long the line says that it does not."""
 
-Tone = Literal["calm", "busy", "done", "alarm"]
+Tone = Literal["calm", "busy", "done", "asks", "alarm"]
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One category. `shown` is the number as an integer, None when it is unknown and therefore hidden."""
-
-    code: str
-    name: str
-    number: str
-    total: str
-    state: str
-    shape: str
-    word: str
-    age: str
-    shown: int | None
-    can_add: bool
-    can_take: bool
-
-
-@dataclass(frozen=True)
 class CapacityPage:
     """Tiles of one page. `asked` says in words what staff is asked for here, "" when nothing is."""
 
@@ -76,7 +62,7 @@ class CapacityPage:
         return self.page % self.pages + 1
 
     @property
-    def seen(self) -> tuple[tuple[str, int], ...]:
+    def seen(self) -> tuple[tuple[str, int | str], ...]:
         """What "Klopt nog" on this page speaks of."""
         return tuple((tile.code, tile.shown) for tile in self.tiles if tile.shown is not None)
 
@@ -86,28 +72,37 @@ def header(known: Known) -> Header:
     connected = link is not None and link.connected
     return Header(
         title=known.config.site.title,
-        date=words.day(known.now.at) if known.now.clock_synced else "klok niet gelijk",
+        date=words.day(known.now.at) if known.now.clock_synced else say("klok niet gelijk"),
         clock=words.clock(known.now.at),
         connected=connected,
-        connection="verbonden" if connected else "geen verbinding",
+        connection=say("verbonden") if connected else say("geen verbinding"),
         night=words.is_night(known.now.at),
     )
 
 
 def line(known: Known) -> Line:
-    """Most pressing first: what was not saved, what can be undone, what waits, what has arrived."""
+    """Most pressing first: what was not saved, what can be undone, a fault, what waits, what has arrived."""
     pending = _pending(known)
     undo = bool(pending)
     if known.problem is not None:
-        return Line(f"Kon niet bewaren: {known.problem}", "alarm", undo)
+        return Line(say("Kon niet bewaren: %(problem)s", problem=say(known.problem)), "alarm", undo)
     if pending:
         rested_s = min(known.age_s(known.panel[f"pending/{code}"]) for code in pending)
         left_s = max(0, math.ceil(known.config.panel.undo_s - rested_s))
-        soon = f"over {left_s} s" if left_s else "nu"
-        if len(pending) == 1:
-            return Line(f"Bewaard. Wordt {soon} verzonden.", "busy", undo)
-        return Line(f"{len(pending)} wijzigingen bewaard. Worden {soon} verzonden.", "busy", undo)
-    return _waiting(known) if known.waiting else _arrived(known)
+        return Line(_saved(len(pending), left_s), "busy", undo)
+    if (broken := fault(known)) is not None:
+        return Line(broken.text, "alarm", detail=broken.detail)
+    if known.waiting:
+        return _waiting(known)
+    asked = reminder.question(known)
+    return Line(asked, "asks") if asked else _arrived(known)
+
+
+def _saved(count: int, left_s: int) -> str:
+    soon = say("over %(seconds)s s", seconds=left_s) if left_s else say("nu")
+    if count == 1:
+        return say("Bewaard. Wordt %(soon)s verzonden.", soon=soon)
+    return say("%(count)s wijzigingen bewaard. Worden %(soon)s verzonden.", count=count, soon=soon)
 
 
 def _waiting(known: Known) -> Line:
@@ -116,8 +111,9 @@ def _waiting(known: Known) -> Line:
     if link is None or not link.connected:
         return Line(f"{waits}, {_offline(known)}.", "calm", detail=_cause(link))
     if known.oldest is None or known.age_s(StateValue(None, known.oldest)) < ACK_USUAL_S:
-        return Line("Verzonden. De regio bevestigt zo.", "busy")
-    return Line(f"{waits} sinds {words.when(known.oldest.at, known.now.at)}: de regio bevestigt nog niet.", "calm")
+        return Line(say("Verzonden. De regio bevestigt zo."), "busy")
+    since = words.when(known.oldest.at, known.now.at)
+    return Line(say("%(waits)s sinds %(since)s: de regio bevestigt nog niet.", waits=waits, since=since), "calm")
 
 
 def _arrived(known: Known) -> Line:
@@ -126,15 +122,16 @@ def _arrived(known: Known) -> Line:
     sent = facts.read(Ack, ack)
     if ack is None or sent is None or sent.up_to == 0:
         if connected:
-            silent = " Hier is nog niets gemeld." if known.config.capacity else ""
-            return Line(f"Verbonden met de regio.{silent}", "calm")
+            silent = " " + say("Hier is nog niets gemeld.") if known.config.capacity else ""
+            return Line(say("Verbonden met de regio.") + silent, "calm")
         sentence = _offline(known)
-        kept = f"{sentence[0].upper()}{sentence[1:]}. Wat u tikt wordt hier bewaard."
+        kept = f"{sentence[0].upper()}{sentence[1:]}. " + say("Wat u tikt wordt hier bewaard.")
         return Line(kept, "calm", detail=_cause(link))
     when = words.when(ack.said.at, known.now.at)
     if connected:
-        return Line(f"De regio heeft het ✓ {when}", "done")
-    return Line(f"De regio heeft alles (✓ {when}). Nu {_offline(known)}.", "calm", detail=_cause(link))
+        return Line(say("De regio heeft het ✓ %(when)s", when=when), "done")
+    everything = say("De regio heeft alles (✓ %(when)s). Nu %(offline)s.", when=when, offline=_offline(known))
+    return Line(everything, "calm", detail=_cause(link))
 
 
 def _link(known: Known) -> LinkFact | None:
@@ -144,69 +141,54 @@ def _link(known: Known) -> LinkFact | None:
 def _offline(known: Known) -> str:
     value = known.sync.get("link")
     if value is None:
-        return "nog geen verbinding met de regio"
-    return f"geen verbinding sinds {words.when(value.said.at, known.now.at)}"
+        return say("nog geen verbinding met de regio")
+    return say("geen verbinding sinds %(since)s", since=words.when(value.said.at, known.now.at))
 
 
 def _cause(link: LinkFact | None) -> str:
-    return link.problem or "" if link is not None else ""
+    return numbered(link.problem, say_cause(link.problem)) if link is not None and link.problem else ""
+
+
+def page_items(config: SiteConfig) -> tuple[tuple[CapacityItem, ...], ...]:
+    """The categories of each page, in the order of the config: a status needs the room of two numbers."""
+    pages: list[tuple[CapacityItem, ...]] = [()]
+    taken = 0
+    for item in config.capacity:
+        start = taken if item.category.counted else taken + taken % 2
+        room = 1 if item.category.counted else 2
+        if start + room > TILES_A_PAGE:
+            pages.append(())
+            start = 0
+        pages[-1] += (item,)
+        taken = start + room
+    return tuple(page for page in pages if page)
 
 
 def capacity_pages(known: Known) -> int:
-    return math.ceil(len(known.config.capacity) / TILES_A_PAGE)
+    return len(page_items(known.config))
 
 
 def capacity_page(known: Known, page: int) -> CapacityPage | None:
     """Page `page` (from 1); None when there is no such page."""
-    pages = capacity_pages(known)
-    if not 1 <= page <= pages:
+    pages = page_items(known.config)
+    if not 1 <= page <= len(pages):
         return None
-    start = (page - 1) * TILES_A_PAGE
-    here = known.config.capacity[start : start + TILES_A_PAGE]
+    here = pages[page - 1]
     elsewhere = [item for item in known.config.capacity if item not in here]
     return CapacityPage(
         tiles=tuple(tile(known, item) for item in here),
         page=page,
-        pages=pages,
+        pages=len(pages),
         asked=_asked([tile(known, item) for item in here]),
         asked_elsewhere=_asked([tile(known, item) for item in elsewhere]),
     )
 
 
-def tile(known: Known, item: CapacityItem) -> Tile:
-    value = known.panel.get(f"capacity/{item.code}")
-    fact = facts.read(CapacityFact, value)
-    pending = facts.read(PendingTap, known.panel.get(f"pending/{item.code}"))
-    age_s = None if value is None else known.age_s(value)
-    fresh = rung(age_s, item.freshness)
-    shown = pending.free if pending else fact.free if fact and fresh is not Fresh.UNKNOWN else None
-    highest = HIGHEST_FREE if item.total is None else item.total
-    return Tile(
-        code=item.code,
-        name=CATEGORIES[item.code].dutch,
-        number="?" if shown is None else words.number(shown),
-        total="" if item.total is None else f"van {item.total}",
-        state="pending" if pending else fresh.name.lower(),
-        shape="…" if pending else words.SHAPES[fresh],
-        word="bewaard" if pending else fresh.value,
-        age=_age_words(pending, age_s),
-        shown=shown,
-        can_add=shown is None or shown < highest,
-        can_take=shown is None or shown > LOWEST_FREE,
-    )
-
-
-def _age_words(pending: PendingTap | None, age_s: float | None) -> str:
-    if pending is not None:
-        return "nog niet verzonden"
-    return "nog nooit gemeld" if age_s is None else words.age(age_s)
-
-
 def _asked(tiles: list[Tile]) -> str:
     unknown = sum(tile.shown is None for tile in tiles)
     if due := sum(tile.state in {"due", "overdue"} for tile in tiles):
-        return f"{due} te bevestigen"
-    return f"{unknown} onbekend" if unknown else ""
+        return say("%(count)s te bevestigen", count=due)
+    return say("%(count)s onbekend", count=unknown) if unknown else ""
 
 
 def _pending(known: Known) -> list[str]:

@@ -1,11 +1,18 @@
-"""Times that were told before the clock was right, corrected from the same boot's own clock."""
+"""A clock that is not right yet: times corrected from the same boot's own clock, and the instant that has passed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from zorgkiosk.contract.events import Said
+from zorgkiosk.contract.events import Said, format_instant, parse_instant
+from zorgkiosk.site.clock import Clock
+from zorgkiosk.site.facts import SeenFact, read
+from zorgkiosk.site.store import Store
+
+SEEN_EVERY_S = 3600.0
+"""Often enough for certificates that live for months, seldom enough for an SD card."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def corrected(said: Said, now: Said) -> Said:
@@ -17,3 +24,30 @@ def corrected(said: Said, now: Said) -> Said:
     if said.clock_synced or not now.clock_synced or said.boot_id != now.boot_id or elapsed_ms < 0:
         return said
     return replace(said, at=now.at - timedelta(milliseconds=elapsed_ms), clock_synced=True)
+
+
+class ClockFloor:
+    """The last right time this site has seen, over reboots: kept in sync.db while the clock is right."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        known = read(SeenFact, store.view().state().get("clock"))
+        self._seen = _NEVER if known is None else parse_instant(known.at)
+        self._kept_at_s: float | None = None
+
+    def passed(self) -> datetime | None:
+        """None while the clock is right, else an instant that has certainly passed (aware UTC)."""
+        return None if self._clock.said().clock_synced else self._seen
+
+    def keep(self, now_s: float) -> None:
+        """Remember the time, when it is right and an hour has gone by. Raises StoreError."""
+        if self._kept_at_s is not None and now_s - self._kept_at_s < SEEN_EVERY_S:
+            return
+        now = self._clock.said()
+        if not now.clock_synced:
+            return
+        # A clock that was put back was wrong before: what is right now counts, also when it is earlier.
+        self._seen, self._kept_at_s = now.at, now_s
+        with self._store.transaction() as change:
+            change.put("clock", SeenFact(at=format_instant(now.at)).model_dump(mode="json"))

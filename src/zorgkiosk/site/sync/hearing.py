@@ -8,13 +8,14 @@ from zorgkiosk.contract import topics
 from zorgkiosk.contract.names import ContractError
 from zorgkiosk.contract.status import Ack, Ask, PartnerStates, SiteState, decode_status
 from zorgkiosk.contract.topics import Topic
+from zorgkiosk.contract.trust import IssuedCertificate, RevocationList
 
-Heard = Ack | PartnerStates | Ask | SiteState
+Heard = Ack | PartnerStates | Ask | SiteState | RevocationList | IssuedCertificate
 
 
 def subscriptions(region: str, site: str, partners: Collection[str]) -> list[str]:
     """The topics a site reads: what the hub says to it and the `state` of its partners."""
-    own = [str(Topic(region, site, leaf)) for leaf in topics.FROM_HUB]
+    own = [str(Topic(region, site, leaf)) for leaf in topics.HEARD_BY_SITE]
     return own + [str(Topic(region, partner, "state")) for partner in partners]
 
 
@@ -32,5 +33,9 @@ def read(region: str, site: str, partners: Collection[str], topic: str, payload:
             return decode_status(PartnerStates, payload)
         case Topic(region=about, site=name, leaf="ask") if (about, name) == (region, site):
             return decode_status(Ask, payload)
+        case Topic(region=about, site=name, leaf="revoked") if (about, name) == (region, site):
+            return decode_status(RevocationList, payload)
+        case Topic(region=about, site=name, leaf="certificate") if (about, name) == (region, site):
+            return decode_status(IssuedCertificate, payload)
         case _:
             raise ContractError("topic", f"topic {topic[:80]!r} is not one this site reads")

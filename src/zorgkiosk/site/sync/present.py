@@ -8,7 +8,7 @@ from zorgkiosk.contract.events import Triage, format_instant
 from zorgkiosk.contract.status import CapacityState, SiteState
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.config import CapacityItem, SiteConfig
-from zorgkiosk.site.facts import CapacityFact, age_s, read
+from zorgkiosk.site.facts import CapacityFact, age_s, end_now, read
 from zorgkiosk.site.store import StateValue
 
 TRIAGE_SILENT_S = 60.0
@@ -46,7 +46,11 @@ def _capacity(item: CapacityItem, fact: StateValue | None, clock: Clock) -> Capa
     value = read(CapacityFact, fact)
     if value is None or fact is None:
         return None
-    content = value.model_dump() | {"total": item.total if value.total is None else value.total}
+    until = end_now(value.until, fact, clock)
+    content = value.model_dump() | {
+        "total": item.total if value.total is None else value.total,
+        "until": None if until is None else format_instant(until),
+    }
     return CapacityState(**content, age_s=age_s(fact, clock), freshness=item.freshness)
 
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 MAX_BATCH_EVENTS = 100
 MAX_BATCH_BYTES = 200_000
 """Below what a reader takes (contract.events.MAX_BATCH_BYTES)."""
+COUNTED_ROWS = 10_000
+"""A backlog that is longer is not counted row by row."""
 
 _RESEND_FIRST_S = 6.0
 """Three to six seconds, by the jitter; each time without any ack doubles it."""
@@ -80,7 +82,7 @@ class Outlet:
         """The hub's ack of this stream; whether more is acknowledged than before."""
         if ack.epoch != self._epoch:
             return False
-        if ack.up_to > self._window.sent and not self._view.waiting(after=ack.up_to - 1):
+        if ack.up_to > self._window.sent and ack.up_to > self._view.newest():
             log.warning("sync: %s: hub acknowledges %d, which this store never reached", self.stream, ack.up_to)
             return False
         return self._window.note_ack(ack.up_to, now_s, self._patience_s(jitter))
@@ -96,8 +98,12 @@ class Outlet:
             self._more = True
 
     def waiting(self) -> int:
-        """Rows that the hub has not acknowledged."""
-        return self._view.waiting(after=self._window.acked)
+        """Rows that the hub has not acknowledged; of a long backlog its span, in which some may be missing.
+
+        Counting a million rows takes a second, in which nothing else would happen.
+        """
+        span = max(0, self._view.newest() - self._window.acked)
+        return span if span > COUNTED_ROWS else self._view.waiting(after=self._window.acked)
 
     def unanswered_s(self, now_s: float) -> float:
         """For how long rows have been on their way without any ack."""
@@ -106,8 +112,8 @@ class Outlet:
 
     def _event(self, row: OutboxRow, now: Said) -> Event:
         who = self._sender
-        event = row.to_event(region=who.region, site=who.site, stream=self.stream, epoch=str(self._epoch))
-        return replace(event, said=corrected(event.said, now))
+        right = row if row.said.clock_synced else replace(row, said=corrected(row.said, now))
+        return right.to_event(region=who.region, site=who.site, stream=self.stream, epoch=str(self._epoch))
 
     def _patience_s(self, jitter: float) -> float:
         return backoff.wait_s(self._window.resends + 1, jitter, first_s=_RESEND_FIRST_S, most_s=_RESEND_MOST_S)

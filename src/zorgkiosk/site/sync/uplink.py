@@ -1,4 +1,4 @@
-"""The connection to the region's broker: MQTT 5 over TLS. The only importer of paho at a site.
+"""The connection to the region's broker: MQTT 5, or 3.1.1 by config, over TLS. The only importer of paho at a site.
 
 Everything runs in the caller's thread: `open` blocks for at most a few seconds, `poll` reads and writes. Each attempt
 gets a client of its own, so nothing that an earlier connection still held can go out before the present state.
@@ -7,27 +7,36 @@ gets a client of its own, so nothing that an earlier connection still held can g
 from __future__ import annotations
 
 import logging
+import select
 import socket
-import ssl
+import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zorgkiosk.site.config import Hub
-from zorgkiosk.site.sync import link
+from zorgkiosk.site.sync import tls, trouble
+from zorgkiosk.site.sync.trouble import Trouble
+from zorgkiosk.site.wake import Wake
 
 log = logging.getLogger(__name__)
 
-KEEPALIVE_S = 15
+KEEPALIVE_S = 10
+"""A dead connection is found after two of these: one without a word, one without an answer to our ping."""
 CONNECT_TIMEOUT_S = 5.0
 _QOS = 1
-_TAKEN_OVER = 0x8E  # MQTT 5.0 §3.14.2.1
+_KEEPALIVE_TIMEOUT = 0x8D  # MQTT 5.0 §3.14.2.1; paho says it of itself too
+_UNREADABLE = (MQTTException, LookupError, ValueError, TypeError, struct.error)
+"""What paho raises over packets that break the rules; found by sending it anything."""
 _ADMIT_WITHIN_S = 10.0
 _CLOSE_WITHIN_S = 1.0
 
@@ -39,9 +48,9 @@ class Opened:
 
 @dataclass(frozen=True)
 class Closed:
-    """There is no connection (any more); `problem` is a Dutch sentence."""
+    """There is no connection (any more)."""
 
-    problem: str
+    why: Trouble
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,13 @@ class Received:
 
 @dataclass(frozen=True)
 class Answered:
-    """The broker took a message of ours, or refused it (an ACL). It says nothing about the hub."""
+    """The broker took a message of ours, or refused it (an ACL). It says nothing about the hub.
+
+    `code` is MQTT 5's reason code, 0 with 3.1.1: that one cannot say no.
+    """
 
     topic: str
-    accepted: bool
+    code: int = 0
 
 
 Happening = Opened | Closed | Received | Answered
@@ -68,7 +80,7 @@ class Uplink(Protocol):
         """Begin a connection; `poll` tells how it went."""
 
     def poll(self, timeout_s: float) -> list[Happening]:
-        """What happened, in order; waits up to `timeout_s` for the first."""
+        """What happened, in order; waits up to `timeout_s` for the first, or for a word that a store was written."""
 
     def subscribe(self, topics: list[str]) -> None: ...
 
@@ -78,32 +90,45 @@ class Uplink(Protocol):
 
 
 class MqttUplink:
-    """The real way. `name` is the site's, and its client id; `will` is said for us when we fall silent."""
+    """The real way. `name` is the client id; the will (topic, payload), if any, is said for us when we fall silent.
 
-    def __init__(self, hub: Hub, name: str, will_topic: str, will_payload: bytes) -> None:
+    `clock_floor` is None while the clock is right, else an instant (aware UTC) that has certainly passed.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        name: str,
+        will: tuple[str, bytes] | None,
+        clock_floor: Callable[[], datetime | None],
+        wake: Wake | None = None,
+    ) -> None:
         self._hub = hub
+        self._clock_floor = clock_floor
+        self._wake = wake
         self._name = name
-        self._will = (will_topic, will_payload)
+        self._will = will
         self._client: mqtt.Client | None = None
         self._happened: list[Happening] = []
         self._sent: dict[int, str] = {}
         self._admitted = False
         self._admit_until_s = 0.0
-        self._trouble = ""
+        self._trouble: Trouble | None = None
 
     def open(self) -> None:
-        self._admitted, self._trouble = False, ""
+        self._admitted, self._trouble = False, None
         self._sent.clear()
         try:
-            context = self._tls()
-        except OSError as error:  # ssl.SSLError too: a file that is no certificate
-            self._happened.append(Closed(link.of_files(error)))
+            guard = tls.Guard.of(self._hub, self._clock_floor())
+        except (OSError, ValueError) as error:  # ssl.SSLError and a file that is no certificate
+            self._happened.append(Closed(trouble.of_files(error)))
             return
-        client = self._make_client(context)
+        client = self._make_client(guard)
         try:
-            client.connect(self._hub.host, self._hub.port, keepalive=KEEPALIVE_S, clean_start=True)
+            # Each attempt looks the name up again: the address may have changed.
+            client.connect(self._hub.host, self._hub.port, keepalive=KEEPALIVE_S)
         except OSError as error:
-            self._happened.append(Closed(link.of_error(error, self._hub.host, self._hub.port)))
+            self._happened.append(Closed(trouble.of_error(error, self._hub.host, self._hub.port)))
             return
         self._client = client
         self._admit_until_s = time.monotonic() + _ADMIT_WITHIN_S
@@ -112,16 +137,21 @@ class MqttUplink:
         if self._client is None:
             if not self._happened:
                 time.sleep(timeout_s)
-        elif self._client.loop(timeout_s) != mqtt.MQTT_ERR_SUCCESS or self._client.socket() is None:
-            self._end(self._trouble or (link.LOST if self._admitted else link.CLOSED_EARLY))
+        elif not self._turn(self._client, timeout_s):
+            self._end(self._trouble or (trouble.LOST if self._admitted else trouble.CLOSED_EARLY))
         elif not self._admitted and time.monotonic() >= self._admit_until_s:
-            self._end(link.NO_ANSWER)
+            self._end(trouble.NO_ANSWER)
         happened, self._happened = self._happened, []
         return happened
 
     def subscribe(self, topics: list[str]) -> None:
         if self._client is not None:
-            self._client.subscribe([(topic, SubscribeOptions(qos=_QOS)) for topic in topics])
+            if self._hub.mqtt == "5":
+                self._client.subscribe([(topic, SubscribeOptions(qos=_QOS)) for topic in topics])
+            else:
+                # At QoS 1 RabbitMQ 3.10 makes a durable queue on one node, and while that is down no other lets us in.
+                # What a hub says may be lost all the same: rows that nobody acknowledged go again.
+                self._client.subscribe([(topic, 0) for topic in topics])
 
     def publish(self, topic: str, payload: bytes) -> None:
         if self._client is not None:
@@ -129,29 +159,32 @@ class MqttUplink:
             self._sent[info.mid] = topic
 
     def close(self) -> None:
-        """Send what still waits in this process, then say goodbye: the broker drops the last will."""
+        """Wait a moment until the broker has taken everything, then say goodbye: it drops the last will.
+
+        To end with something unread would reset the connection, and the broker would say the last will as well.
+        """
         client, self._client = self._client, None
         if client is None:
             return
         until_s = time.monotonic() + _CLOSE_WITHIN_S
-        while client.want_write() and time.monotonic() < until_s and client.loop(0.05) == mqtt.MQTT_ERR_SUCCESS:
+        while (self._sent or client.want_write()) and time.monotonic() < until_s and self._turn(client, 0.05):
             pass
         client.disconnect()
 
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self._hub.ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(str(self._hub.certificate_file), str(self._hub.key_file))
-        return context
-
-    def _make_client(self, context: ssl.SSLContext) -> mqtt.Client:
+    def _make_client(self, guard: tls.Guard) -> mqtt.Client:
+        newest = self._hub.mqtt == "5"
         client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=self._name, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2,
+            client_id=self._name,
+            clean_session=None if newest else True,  # MQTT 5 says it at each connect, and paho's default is clean
+            protocol=mqtt.MQTTv5 if newest else mqtt.MQTTv311,
+            reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.tls_set_context(context)
-        client.will_set(*self._will, qos=_QOS)
-        client.on_socket_open = _without_delay
+        client.tls_set_context(guard.context)
+        if self._will is not None:
+            client.will_set(*self._will, qos=_QOS)
+        client.on_socket_open = lambda _client, _data, sock: _opened(guard, sock)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -162,14 +195,16 @@ class MqttUplink:
 
     def _on_connect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         if code.is_failure:
-            self._trouble = link.of_connack(code.value)
+            self._trouble = trouble.of_connack(code.value)
             return
         self._admitted = True
         self._happened.append(Opened())
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, flags: Any, code: ReasonCode, _more: Any) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._trouble = link.TAKEN_OVER if code.value == _TAKEN_OVER else link.CLOSED
+            self._trouble = trouble.of_disconnect(code.value)
+        elif code.value == _KEEPALIVE_TIMEOUT:
+            self._trouble = trouble.SILENT
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._happened.append(Received(message.topic, bytes(message.payload)))
@@ -177,7 +212,7 @@ class MqttUplink:
     def _on_publish(self, _client: mqtt.Client, _data: Any, mid: int, code: ReasonCode, _more: Properties) -> None:
         topic = self._sent.pop(mid, None)
         if topic is not None:
-            self._happened.append(Answered(topic, accepted=not code.is_failure))
+            self._happened.append(Answered(topic, code.value))
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _more: Properties | None
@@ -189,15 +224,36 @@ class MqttUplink:
     def _on_log(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         # paho tells why a socket failed in its log only; an alert of TLS is what a technician needs to know.
         if level == LogLevel.MQTT_LOG_ERR:
-            self._trouble = self._trouble or link.refused_certificate(text) or ""
+            self._trouble = self._trouble or trouble.of_alert(text)
 
-    def _end(self, problem: str) -> None:
+    def _turn(self, client: mqtt.Client, timeout_s: float) -> bool:
+        """Read and write what can be; whether there still is a connection."""
+        try:
+            self._wait(client, timeout_s)
+            return client.loop(0) == mqtt.MQTT_ERR_SUCCESS and client.socket() is not None
+        except _UNREADABLE as error:
+            log.warning("sync: the broker sent what is no MQTT: %s", type(error).__name__)
+            self._trouble = trouble.NO_MQTT
+            return False
+
+    def _wait(self, client: mqtt.Client, timeout_s: float) -> None:
+        """As paho's loop waits, and for a word too."""
+        connection: Any = client.socket()
+        if connection is None or connection.fileno() < 0 or connection.pending():
+            return
+        heard = [connection] if self._wake is None else [connection, self._wake]
+        select.select(heard, [connection] if client.want_write() else [], [], timeout_s)
+        if self._wake is not None:
+            self._wake.clear()
+
+    def _end(self, why: Trouble) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.disconnect()
-        self._happened.append(Closed(problem))
+        self._happened.append(Closed(why))
 
 
-def _without_delay(_client: mqtt.Client, _data: Any, sock: Any) -> None:
+def _opened(guard: tls.Guard, sock: Any) -> None:
     # Nagle's algorithm held a tap back for 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    guard.check(sock)

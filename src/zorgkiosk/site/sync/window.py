@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-MAX_IN_FLIGHT = 4
+MAX_IN_FLIGHT = 8
 """Batches of a stream that may be unacknowledged at a time: bounds what the broker has to hold."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zorgkiosk.site.config import Announcements
+from zorgkiosk.site.config_telephony import Announcements
 from zorgkiosk.site.telephony.floor import Held, Spoken
 from zorgkiosk.site.telephony.messages import Hold
 
@@ -65,4 +65,4 @@ class Announcer:
         return self.minutes[min(self.minutes, key=lambda step: (abs(step * 60 - expected_s), step))]
 
     def _file(self, name: str) -> str:
-        return str(self.announcements.folder / name)
+        return f"{self.announcements.folder}/{name}"

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import holidays
 
 from zorgkiosk.overflow.hours import is_open
-from zorgkiosk.site import config
 from zorgkiosk.site.clock import Clock
+from zorgkiosk.site.config_telephony import Partner
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
@@ -21,7 +21,7 @@ class Calendar:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def is_open(self, agreed: config.Partner) -> bool:
+    def is_open(self, agreed: Partner) -> bool:
         """Whether now is within the agreement's hours."""
         local = self._clock.now().astimezone(AMSTERDAM)
         return is_open(agreed.windows, local, is_holiday)

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import jinja2
 
+from zorgkiosk.site.telephony.worker.headers import GIVEN_UP_S
+
 CONFIG_FILE = "kamailio.cfg"
 SECRETS_FILE = "secrets.cfg"
 RPC_SOCKET = "rpc.sock"
@@ -26,7 +28,7 @@ PHONES_DIRECTORY = "phones"
 CALLS_PER_S = 60
 """New calls a second in all. Eight workers bridged 60 a second without loss and failed at 78."""
 CALLS_PER_WORKER_PER_S = 10
-WORKER_DEAD_MS = 500
+WORKER_DEAD_MS = round(GIVEN_UP_S * 1000)
 """A worker on loopback says 100 within a few ms; one that said nothing by then is dead."""
 FAR_DEAD_MS = 2_300
 """The same for desk phones and partners, with the TCP connection and the TLS handshake inside it."""
@@ -97,6 +99,8 @@ class FrontParameters:
     key_file: Path
     exchange: tuple[str, int] | None = None
     extensions: tuple[str, ...] = ()
+    revoked_file: Path | None = None
+    """Certificates of the region that are trusted no longer (a CRL, PEM); read at the start and at `reload_tls`."""
 
 
 def rpc_socket(parameters: FrontParameters) -> Path:
@@ -109,8 +113,8 @@ def render(parameters: FrontParameters) -> dict[str, str]:
 
     The check is strict because all values end up inside Kamailio's own language.
     """
-    if faults := list(_faults(parameters)):
-        raise ValueError(" ".join(faults))
+    if found := list(faults(parameters)):
+        raise ValueError(" ".join(found))
     return {
         CONFIG_FILE: _main(parameters),
         SECRETS_FILE: _secrets(parameters),
@@ -214,6 +218,8 @@ def _tls(parameters: FrontParameters) -> str:
         f"ca_list = {parameters.ca_file}\n"
         f"certificate = {parameters.certificate_file}\nprivate_key = {parameters.key_file}\n"
     )
+    if parameters.revoked_file is not None:
+        profile += f"crl = {parameters.revoked_file}\n"
     return f"[server:default]\n{profile}\n[client:default]\n{profile}"
 
 
@@ -222,7 +228,8 @@ def _trunk_line(network: str) -> str:
     return f"1 {parsed.network_address} {parsed.prefixlen}\n"
 
 
-def _faults(parameters: FrontParameters) -> Iterator[str]:
+def faults(parameters: FrontParameters) -> Iterator[str]:
+    """Every fault of the parameters, a sentence each."""
     yield from _faults_of_names(parameters)
     yield from _faults_of_extensions(parameters)
     yield from _faults_of_addresses(parameters)
@@ -281,6 +288,7 @@ def _faults_of_paths(parameters: FrontParameters) -> Iterator[str]:
         parameters.ca_file,
         parameters.certificate_file,
         parameters.key_file,
+        *([parameters.revoked_file] if parameters.revoked_file else []),
     ):
         if not _PATH.fullmatch(str(path)):
             yield f"The path {str(path)!r} has to be absolute, without spaces or special signs."

@@ -25,7 +25,7 @@ Word = Literal["release", "worker_died"]
 
 
 class FrontLink:
-    """Implements `line.Front`. `idle` answers with the numbers of the workers that are attached without a caller."""
+    """Implements `ports.Front`. `idle` answers with the numbers of the workers that are attached without a caller."""
 
     def __init__(
         self,

@@ -153,6 +153,10 @@ class FrontRpc:
         code, _, status = answer.partition(" ")
         return PartnerAnswer(int(code), PartnerStatus.decode(status))
 
+    async def reload_tls(self) -> None:
+        """Read certificate and revocation list anew: they count for every new connection; open ones go on."""
+        await self._ask("tls.reload")
+
     async def status(self) -> tuple[WorkerStatus, ...]:
         """All workers, in no particular order: what a line compares itself with after a restart."""
         busy = {

@@ -6,7 +6,8 @@ exchanges know: Diversion (RFC 5806), History-Info (RFC 7044) and User-to-User (
 
 from __future__ import annotations
 
-from zorgkiosk.site.config import Desk, SiteConfig, Telephony
+from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.config_telephony import Desk, Telephony
 from zorgkiosk.site.telephony.floor import DESK, LAST_RESORT, PARTNER, Held
 from zorgkiosk.site.telephony.messages import RingLeg
 

@@ -12,11 +12,12 @@ import json
 import math
 import types
 import typing
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 LegState = Literal["calling", "ringing", "answered"]
-Outcome = Literal["answered", "abandoned", "refused", "lost"]
+Outcome = Literal["answered", "abandoned", "withdrawn", "refused", "lost"]
 
 TRUNK = "trunk"
 """Origin of a call that came from the centre's own PBX or trunk; any other origin is a partner's name."""
@@ -115,7 +116,8 @@ class CallFinished:
     """The caller's side is gone and so are all legs; the worker is idle again. Kept until a line has taken it.
 
     `waited_s` is until the pick-up, or until the end when nobody picked up; it includes `waited_before_s`.
-    `outcome`: `answered`, someone picked up; `abandoned`, the caller left before; `refused`, by the line, or because
+    `outcome`: `answered`, someone picked up; `abandoned`, the caller left before; `withdrawn`, the partner that offered
+    the caller took it back, or had somebody who picked up first; `refused`, by the line, or because
     there was no line, no SRTP, no offer that can be answered; `lost`, the audio of a conversation stopped for 10 s
     (`answered_by` is set, and it comes when the side that is left has heard so, up to 6 s later), or a waiting caller
     had no line for 60 s. A line that reads it twice, or after the next
@@ -215,7 +217,7 @@ _KINDS: dict[str, type[Any]] = {
 
 def encode(message: Message) -> bytes:
     """One line of JSON, `{"kind": "LegRinging", ...fields}` and a newline."""
-    return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode() + b"\n"
+    return json.dumps({"kind": type(message).__name__, **vars(message)}, default=vars).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -229,33 +231,60 @@ def decode(line: bytes) -> Message:
 
 
 def _build(kind: type[Any], data: dict[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    if unknown := set(data) - set(hints):
-        raise ValueError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}")
-    values = {name: _value(f"{kind.__name__}.{name}", hints[name], value) for name, value in data.items()}
+    fields = _FIELDS[kind]
+    if unknown := data.keys() - fields.keys():
+        raise ValueError(f"{kind.__name__} has no field {min(unknown)!r}")
+    values = {}
+    for name, value in data.items():
+        place, read = fields[name]
+        values[name] = read(place, value)
     try:
         return kind(**values)
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from None
 
 
-def _value(place: str, hint: Any, value: Any) -> Any:
-    """`value`, as JSON gave it, in the type `hint` asks for."""
+Reader = Callable[[str, Any], Any]
+"""A value as JSON gave it, in the type that its field asks for. Raises ValueError with the place given."""
+
+
+def _reader(hint: Any) -> Reader:
+    """Of a field's type. Made once for each: looking at types takes longer than all else about a message."""
     inner = get_args(hint)
-    match get_origin(hint), value:
-        case typing.Literal, str() if value in inner:
-            return value
-        case types.UnionType, _:
-            wanted = [each for each in inner if each is not types.NoneType]
-            return None if value is None else _value(place, wanted[0], value)
-        case builtins.tuple, list():
-            return tuple(_value(place, inner[0], each) for each in value)
-        case builtins.dict, dict() if all(isinstance(each, str) for each in value.values()):
-            return value
-        case None, dict() if isinstance(hint, type) and is_dataclass(hint):
-            return _build(hint, value)
-        case None, int() | float() if hint is float and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        case None, _ if type(value) is hint and hint is not float:
-            return value
-    raise ValueError(f"{place} cannot be {value!r:.60}")
+    match get_origin(hint):
+        case typing.Literal:
+            return _checked(lambda value: isinstance(value, str) and value in inner)
+        case types.UnionType:
+            there = _reader(next(each for each in inner if each is not types.NoneType))
+            return lambda place, value: None if value is None else there(place, value)
+        case builtins.tuple:
+            each = _reader(inner[0])
+            whole = _checked(lambda value: isinstance(value, list))
+            return lambda place, value: tuple(each(place, one) for one in whole(place, value))
+        case builtins.dict:
+            return _checked(
+                lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+            )
+    if is_dataclass(hint):
+        kind, fields = typing.cast(type[Any], hint), _checked(lambda value: isinstance(value, dict))
+        return lambda place, value: _build(kind, fields(place, value))
+    if hint is float:
+        number = _checked(lambda value: type(value) in (int, float) and math.isfinite(value))
+        return lambda place, value: float(number(place, value))
+    return _checked(lambda value: type(value) is hint)
+
+
+def _checked(fits: Callable[[Any], bool]) -> Reader:
+    def read(place: str, value: Any) -> Any:
+        if not fits(value):
+            raise ValueError(f"{place} cannot be {value!r:.60}")
+        return value
+
+    return read
+
+
+_FIELDS: dict[type[Any], dict[str, tuple[str, Reader]]] = {
+    kind: {name: (f"{kind.__name__}.{name}", _reader(hint)) for name, hint in get_type_hints(kind).items()}
+    for kind in (*_KINDS.values(), Call, Leg)
+}
+"""Of each kind, its fields: what an error calls them, and their readers."""

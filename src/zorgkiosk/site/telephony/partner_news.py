@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from zorgkiosk.overflow.decide import PartnerStatus
+from zorgkiosk.overflow.terms import PartnerStatus
 from zorgkiosk.site.telephony.front_rpc import FrontError, PartnerAnswer
 from zorgkiosk.site.telephony.situation import Heard
 

@@ -14,10 +14,11 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zorgkiosk.site.config_ports import RTP_PORTS_EACH
 from zorgkiosk.site.telephony.messages import Attached, CallFinished, Command, Event, Retire, decode, encode
 
 _LOG = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _ATTACH_S = 10.0
 """A started worker is ready in 0.1 s; one that has not come by then is ended and another is started."""
 _WATCH_S = 0.2
+_STARTING_AT_ONCE = 2
+"""Each takes a core until it is ready; more at a time would starve those that hold callers."""
 _LINE_MAX_BYTES = 65_536
 _KEEP_ALIVE = b"\r\n\r\n"
 
@@ -60,14 +63,10 @@ class WorkerSettings:
             *(sys.executable, "-m", "zorgkiosk.site.telephony.worker"),
             *("--number", str(number), "--sip-port", str(self.first_sip_port + number)),
             *("--front", self.front, "--media-address", self.media_address),
-            *("--rtp-port", str(self.first_rtp_port + number * _RTP_PORTS_EACH)),
+            *("--rtp-port", str(self.first_rtp_port + number * RTP_PORTS_EACH)),
             *("--line", str(self.line_socket), "--lock", str(self.lock_file(number))),
             *("--lost-announcement", str(self.lost_announcement)),
         ]
-
-
-_RTP_PORTS_EACH = 20
-"""Four legs of RTP and RTCP, and room so that a finished leg's port is not taken again at once."""
 
 
 class Pool:
@@ -88,11 +87,12 @@ class Pool:
         self._started: dict[int, tuple[asyncio.subprocess.Process, float]] = {}
         self._calls: Counter[int] = Counter()
         self._bell: socket.socket | None = None
+        self._came = asyncio.Event()
 
-    def send(self, worker: int, command: Command) -> None:
+    def send(self, worker: int, commands: Sequence[Command]) -> None:
         writer = self._attached.get(worker)
         if writer is not None and not writer.is_closing():
-            writer.write(encode(command))
+            writer.write(b"".join(map(encode, commands)))
             self._ring(worker)
 
     def _ring(self, worker: int) -> None:
@@ -112,7 +112,7 @@ class Pool:
     def retire_all(self) -> None:
         """Every worker ends as soon as it has no caller."""
         for worker in self._attached:
-            self.send(worker, Retire())
+            self.send(worker, [Retire()])
 
     async def run(self) -> None:
         """Serve until cancelled. What is wrong with one worker ends its connection; any other error ends us."""
@@ -139,9 +139,19 @@ class Pool:
         """As many workers as there should be."""
         while True:
             for number in range(self._size):
-                if number not in self._attached:
+                if number not in self._attached and (number in self._started or self._starting < _STARTING_AT_ONCE):
                     await self._start(number)
-            await asyncio.sleep(_WATCH_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_S):
+                    await self._came.wait()
+            self._came.clear()
+
+    @property
+    def _starting(self) -> int:
+        return sum(
+            process.returncode is None and number not in self._attached
+            for number, (process, _) in self._started.items()
+        )
 
     async def _start(self, number: int) -> None:
         loop = asyncio.get_running_loop()
@@ -168,7 +178,7 @@ class Pool:
         elif isinstance(event, CallFinished):
             self._calls[number] += 1
             if self._calls[number] == self._settings.recycle_after_calls:
-                self.send(number, Retire())
+                self.send(number, [Retire()])
 
     def _is_alive(self, number: int) -> bool:
         handle = os.open(self._settings.lock_file(number), os.O_RDWR | os.O_CREAT, 0o600)
@@ -189,6 +199,7 @@ class Pool:
                 if isinstance(event, Attached) and event.worker < self._size:
                     number = event.worker
                     self._attached[number] = writer
+                    self._came.set()
                     _LOG.info("worker %d is here (process %d)", number, event.pid)
                 if number is None or not isinstance(event, Event):
                     raise ValueError(f"said {type(event).__name__} before it said who it is, or what only we say")

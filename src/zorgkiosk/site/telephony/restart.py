@@ -16,10 +16,12 @@ class LeftBehind:
 
     def __init__(self) -> None:
         self._calls: dict[str, CallFact] = {}
+        self._ended: frozenset[str] = frozenset()
         self._until_s = 0.0
 
-    def begin(self, calls: tuple[CallFact, ...], now_s: float) -> None:
+    def begin(self, calls: tuple[CallFact, ...], ended: tuple[str, ...], now_s: float) -> None:
         self._calls = {call.sip_call_id: call for call in calls}
+        self._ended = frozenset(ended)
         self._until_s = now_s + GRACE_S
 
     @property
@@ -30,6 +32,10 @@ class LeftBehind:
     def claim(self, sip_call_id: str) -> CallFact | None:
         """What was written of this call; None when the line before did not know it."""
         return self._calls.pop(sip_call_id, None)
+
+    def is_told_again(self, sip_call_id: str) -> bool:
+        """The line before has recorded the end of this call already."""
+        return sip_call_id in self._ended
 
     def given_up(self, now_s: float) -> list[CallFact]:
         """The calls whose workers did not come back in time, told once."""

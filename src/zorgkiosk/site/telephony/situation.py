@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.overflow.accept import Here
-from zorgkiosk.overflow.decide import Caller, Desk, Partner, PartnerStatus, Rules, StandingOffer
 from zorgkiosk.overflow.forecast import chance_within, pressure
-from zorgkiosk.site import config
+from zorgkiosk.overflow.terms import Caller, Desk, Partner, PartnerStatus, Rules, StandingOffer
+from zorgkiosk.site import config_telephony as config
 from zorgkiosk.site.facts import CallFact, DeskFact, LineFact, OfferFact, OverflowSwitch
 from zorgkiosk.site.telephony.floor import DESK, PARTNER, DeskStand, Held, PartnerStand
 
@@ -36,6 +36,7 @@ class Floor:
     switch: OverflowSwitch
     handling_s: float
     lost: int
+    ended: tuple[str, ...] = ()
 
     def at_partner(self, name: str) -> list[Held]:
         """Callers of ours that wait or talk at the partner."""
@@ -166,6 +167,7 @@ def line_fact(floor: Floor, now_s: float) -> LineFact:
         resting_partners=tuple(stand.name for stand in floor.partners if now_s < stand.resting_until_s),
         given_uptime_ms={stand.name: tuple(_ms(at) for at in stand.given_s) for stand in floor.partners},
         lost=floor.lost,
+        ended=floor.ended,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zorgkiosk.site.config import Announcements, Front, SiteConfig, Telephony
+from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.config_telephony import Announcements, Front, Telephony
 from zorgkiosk.site.telephony.front import FrontParameters, FrontPartner, Phone
 from zorgkiosk.site.telephony.pool import WorkerSettings
 
@@ -44,8 +45,11 @@ def worker_settings(site: TriageSite) -> WorkerSettings:
     )
 
 
-def front_parameters(site: TriageSite) -> FrontParameters:
-    """The site proves itself to partners with the certificate that it also shows to the hub."""
+def front_parameters(site: TriageSite, revoked_file: Path | None = None) -> FrontParameters:
+    """The site proves itself to partners with the certificate that it also shows to the hub.
+
+    `revoked_file`: where the front reads who was revoked (`front_trust.bring`).
+    """
     workers, config, front = worker_settings(site), site.config, site.front
     extensions = [desk.extension for desk in config.desk] + [site.telephony.last_resort]
     exchange = None if front.exchange_address is None else (str(front.exchange_address), front.exchange_port)
@@ -67,6 +71,7 @@ def front_parameters(site: TriageSite) -> FrontParameters:
         key_file=config.hub.key_file,
         exchange=exchange,
         extensions=tuple(sorted({each for each in extensions if each is not None})),
+        revoked_file=revoked_file,
     )
 
 

@@ -8,7 +8,8 @@ const STALE_MS = 10000;
 
 const content = document.getElementById("content");
 const alarmText = document.getElementById("alarm-text");
-const address = document.body.dataset.content;
+const words = document.body.dataset;
+const address = words.content;
 
 let shown = "";
 let heardClock = document.body.classList.contains("stale") ? null : clock();
@@ -29,8 +30,8 @@ async function refresh() {
     document.body.classList.remove("stale");
   } catch {
     if (performance.now() - heardTick > STALE_MS) {
-      const since = heardClock === null ? "" : ` sinds ${heardClock}`;
-      alarmText.textContent = `Dit scherm krijgt geen gegevens${since}. De getallen zijn verborgen.`;
+      const since = heardClock === null ? "" : ` ${words.since} ${heardClock}`;
+      alarmText.textContent = `${words.silent}${since}. ${words.hidden}`;
       document.body.classList.add("stale");
     }
   }

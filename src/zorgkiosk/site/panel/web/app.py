@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import re
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from typing import Literal
 
 from flask import Flask, Response, abort, copy_current_request_context, redirect, render_template, request, url_for
+from flask_babel import Babel, gettext
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from zorgkiosk.contract.names import CODE_PATTERN
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.panel import screen
 from zorgkiosk.site.panel.actions import RefusedError, Taps
-from zorgkiosk.site.panel.known import Look
+from zorgkiosk.site.panel.actor import Actor
+from zorgkiosk.site.panel.known import Known, Look
+from zorgkiosk.site.panel.language import DOMAIN, LOCALE, phrase, speaking
+from zorgkiosk.site.panel.logbook import logbook_page
+from zorgkiosk.site.panel.pin import PinGate
 from zorgkiosk.site.panel.screen import Place
+from zorgkiosk.site.panel.view import Header, header
+from zorgkiosk.site.panel.web import sound
+from zorgkiosk.site.panel.web.door import LOOPBACK, Door
+from zorgkiosk.site.panel.web.form import is_live, yes
 from zorgkiosk.site.panel.web.guard import is_foreign_host, is_foreign_tap
 from zorgkiosk.site.panel.web.live import Live, Picture, Places
+from zorgkiosk.site.panel.web.pin_pages import add_pin_pages
+from zorgkiosk.site.panel.web.sizes import stylesheet
 from zorgkiosk.site.store import StoreError
 
 MAX_FORM_BYTES = 4096
@@ -29,43 +43,71 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _SENTENCES = {
-    400: "Dit verzoek is niet te begrijpen.",
-    403: "Dit verzoek komt niet van dit paneel.",
-    404: "Deze pagina bestaat niet.",
-    405: "Dat kan hier niet.",
-    413: "Dit verzoek is te groot.",
-    503: "Er kijken te veel schermen tegelijk mee.",
+    400: phrase("Dit verzoek is niet te begrijpen."),
+    403: phrase("Dit verzoek komt niet van dit paneel."),
+    404: phrase("Deze pagina bestaat niet."),
+    405: phrase("Dat kan hier niet."),
+    413: phrase("Dit verzoek is te groot."),
+    503: phrase("Er kijken te veel schermen tegelijk mee."),
 }
 
 log = logging.getLogger(__name__)
+_NUMBER = re.compile(r"\d{4,}")
 
 
-def create_app(config: SiteConfig, taps: Taps, look: Callable[[], Look]) -> Flask:
-    """The WSGI application. `look` opens a fresh pair of eyes, which are used by one thread and closed."""
+def create_app(
+    config: SiteConfig, taps: Taps, look: Callable[[], Look], door: Door = LOOPBACK, gate: PinGate | None = None
+) -> Flask:
+    """The WSGI application behind one door. `look` opens a fresh pair of eyes, used by one thread and closed.
+
+    `gate` is shared by all doors, so that guesses of the PIN add up; without one no PIN is right.
+    """
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_PARTS=50)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    language = config.panel.language
+    Babel(
+        app,
+        default_locale=language,
+        default_domain=DOMAIN,
+        default_translation_directories=str(LOCALE),
+        locale_selector=lambda: language,
+    )
+    taps = taps.by(Actor(door.device))
     pages = _Pages(config, taps, look)
-    app.before_request(_refuse_strangers)
+    app.before_request(lambda: _refuse_strangers(door.names))
     app.after_request(_harden)
     app.register_error_handler(HTTPException, _nonsense)
     app.register_error_handler(RefusedError, _refused)
     app.register_error_handler(StoreError, pages.not_saved)
     app.add_url_rule("/", "start", pages.start)
-    app.add_url_rule("/<any(capacity, triage, regio):kind>/<int:page>", "show", pages.show)
+    app.add_url_rule("/<any(capacity, detail, triage, regio):kind>/<int:page>", "show", pages.show)
     app.add_url_rule("/regio", "regio", pages.region)
-    app.add_url_rule("/live/<any(capacity, triage, regio):kind>/<int:page>", "live", pages.live)
+    app.add_url_rule("/live/<any(capacity, detail, triage, regio):kind>/<int:page>", "live", pages.live)
+    app.add_url_rule("/logboek/<int:page>", "logbook", pages.logbook)
+    sizes = Response(stylesheet(config.panel.dpi), mimetype="text/css")
+    app.add_url_rule("/sizes.css", "sizes", lambda: sizes)
+    chime = Response(sound.chime(), mimetype="audio/wav")
+    app.add_url_rule("/chime.wav", "chime", lambda: chime)
+    app.context_processor(lambda: {"home_after_s": config.panel.home_after_s, "language": language})
     _add_taps(app, _Hands(taps, pages))
+    add_pin_pages(app, taps, gate or PinGate(None, time.monotonic), door, pages.header, language)
     return app
 
 
 def _add_taps(app: Flask, hands: _Hands) -> None:
     rules: dict[str, Callable[..., AnyResponse]] = {
         "/tap/capacity/<code>": hands.step,
+        "/tap/status/<code>": hands.choose,
+        "/tap/expected/<code>": hands.expect,
+        "/tap/limit/<code>/<limit>": hands.limit,
+        "/tap/reason/<code>/<reason>": hands.reason,
+        "/tap/end/<code>": hands.end,
         "/tap/confirm": hands.confirm,
         "/tap/undo": hands.undo,
         "/tap/desk/<desk_id>": hands.desk,
         "/tap/overflow/<any(giving, accepting):switch>": hands.overflow,
+        "/tap/seen": hands.seen,
     }
     for rule, verb in rules.items():
         app.add_url_rule(rule, f"tap_{verb.__name__}", verb, methods=["POST"])
@@ -107,10 +149,26 @@ class _Pages:
 
         return Response(Live(paint, leave), mimetype="text/event-stream")
 
+    def logbook(self, page: int) -> str:
+        with closing(self._look()) as look:
+            known = look.known(self._taps.problem)
+            shown = logbook_page(self._config, known.now, look.journal_length(), page, look.journal)
+        if shown is None:
+            abort(404)
+        return render_template("logbook.html", header=self._header(known), body=shown)
+
+    def header(self) -> Header:
+        with closing(self._look()) as look:
+            return self._header(look.known())
+
+    def _header(self, known: Known) -> Header:
+        with speaking(self._config.panel.language):
+            return header(known)
+
     def after_tap(self, status: int = 200) -> AnyResponse:
         """The screen the tap came from: as a fragment for our script, as a redirect for a plain form."""
         place = screen.parse_place(request.form.get("place", "")) or screen.home(self._config)
-        if _is_live():
+        if is_live():
             picture = self.now(place)
             return Response(picture.html, status, {"X-At": str(picture.at_ms)}, mimetype="text/html")
         if status == 200:
@@ -141,11 +199,27 @@ class _Hands:
         self._pages = pages
 
     def step(self, code: str) -> AnyResponse:
-        steps: dict[str, Literal[-1, 1]] = {"+1": 1, "-1": -1}
-        step = steps.get(request.form.get("step", ""))
-        if step is None:
-            raise RefusedError("Tik op − of +.")
-        self._taps.step(code, step, tap=request.form.get("tap", "")[:64] or None)
+        self._taps.step(code, _one(), tap=_tap())
+        return self._pages.after_tap()
+
+    def expect(self, code: str) -> AnyResponse:
+        self._taps.expect(code, _one(), tap=_tap())
+        return self._pages.after_tap()
+
+    def choose(self, code: str) -> AnyResponse:
+        self._taps.choose(code, request.form.get("status", ""), tap=_tap())
+        return self._pages.after_tap()
+
+    def limit(self, code: str, limit: str) -> AnyResponse:
+        self._taps.limit(code, limit, on=yes(request.form, "on"), tap=_tap())
+        return self._pages.after_tap()
+
+    def reason(self, code: str, reason: str) -> AnyResponse:
+        self._taps.reason(code, reason, on=yes(request.form, "on"), tap=_tap())
+        return self._pages.after_tap()
+
+    def end(self, code: str) -> AnyResponse:
+        self._taps.end(code, request.form.get("end", ""), tap=_tap())
         return self._pages.after_tap()
 
     def confirm(self) -> AnyResponse:
@@ -157,36 +231,55 @@ class _Hands:
         return self._pages.after_tap()
 
     def desk(self, desk_id: str) -> AnyResponse:
-        self._taps.desk(desk_id, present=_yes(request.form, "present"))
+        self._taps.desk(desk_id, present=yes(request.form, "present"))
         return self._pages.after_tap()
 
     def overflow(self, switch: Literal["giving", "accepting"]) -> AnyResponse:
-        self._taps.overflow(switch, on=_yes(request.form, "on"))
+        self._taps.overflow(switch, on=yes(request.form, "on"))
+        return self._pages.after_tap()
+
+    def seen(self) -> AnyResponse:
+        lost = request.form.get("lost")
+        failed = (each.partition("=") for each in request.form.getlist("failed"))
+        self._taps.seen(
+            None if lost is None else _number(lost), {desk: _number(since_ms) for desk, _, since_ms in failed}
+        )
         return self._pages.after_tap()
 
 
-def _seen(values: list[str]) -> Iterator[tuple[str, int]]:
-    """`elv-laag=2` as it stood on the screen."""
-    for value in values:
-        code, _, number = value.partition("=")
-        try:
-            yield code, int(number)
-        except ValueError:
-            raise RefusedError("Dit aantal is geen getal.") from None
+def _tap() -> str | None:
+    return request.form.get("tap", "")[:64] or None
 
 
-def _yes(form: Mapping[str, str], key: str) -> bool:
-    match form.get(key):
-        case "yes":
-            return True
-        case "no":
-            return False
+def _one() -> Literal[-1, 1]:
+    match request.form.get("step"):
+        case "+1":
+            return 1
+        case "-1":
+            return -1
         case _:
-            raise RefusedError("Tik op aan of uit.")
+            raise RefusedError("Tik op − of +.")
 
 
-def _refuse_strangers() -> None:
-    if is_foreign_host(request) or (request.method == "POST" and is_foreign_tap(request)):
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RefusedError("Dit is geen getal.") from None
+
+
+def _seen(values: list[str]) -> Iterator[tuple[str, int | str]]:
+    """`elv-laag=2`, `seh=stop` as it stood on the screen."""
+    for value in values:
+        code, _, shown = value.partition("=")
+        try:
+            yield code, shown if re.fullmatch(CODE_PATTERN, shown) else int(shown)
+        except ValueError:
+            raise RefusedError("Dit is geen aantal en geen keuze.") from None
+
+
+def _refuse_strangers(names: Collection[str]) -> None:
+    if is_foreign_host(request, names) or (request.method == "POST" and is_foreign_tap(request)):
         abort(403)
 
 
@@ -199,7 +292,7 @@ def _harden(response: Response) -> Response:
 def _nonsense(error: HTTPException) -> AnyResponse:
     if error.code is None or error.code < 400:
         return error.get_response()
-    return _sentence(error.code, _SENTENCES.get(error.code, "Dit lukt niet."))
+    return _sentence(error.code, _SENTENCES.get(error.code, phrase("Dit lukt niet.")))
 
 
 def _refused(error: RefusedError) -> AnyResponse:
@@ -207,12 +300,10 @@ def _refused(error: RefusedError) -> AnyResponse:
 
 
 def _sentence(status: int, sentence: str) -> AnyResponse:
-    log.warning("panel: %s %.80r refused: %d %s", request.method, request.path, status, sentence)
-    if _is_live():
+    # An address is a stranger's text: what may be somebody's number, or a PIN, does not reach the log.
+    path = _NUMBER.sub("…", request.path)
+    log.warning("panel: %s %.80r refused: %d %s", request.method, path, status, sentence)
+    sentence = gettext(sentence)
+    if is_live():
         return Response(sentence, status, mimetype="text/plain")
     return Response(render_template("refused.html", sentence=sentence), status)
-
-
-def _is_live() -> bool:
-    """Whether our script asks, which swaps the screen itself."""
-    return request.headers.get("X-Panel") == "live"

@@ -1,19 +1,21 @@
 """Who may speak to the panel: pages of the panel itself. There are no accounts; the screen hangs on the wall.
 
+On the building's network a session comes on top (door.py).
+
 A page of another origin must not be able to tap (cross-site request forgery), nor to read us under a name of its own
 (DNS rebinding). Source: Fetch Metadata Request Headers §2.2; RFC 6454 §7.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from werkzeug.wrappers import Request
 
-NAMES = ("127.0.0.1", "localhost")
 
-
-def is_foreign_host(request: Request) -> bool:
+def is_foreign_host(request: Request, names: Collection[str]) -> bool:
     """The request was meant for another name than this machine's own."""
-    return request.host.rsplit(":", 1)[0] not in NAMES
+    return request.host.rsplit(":", 1)[0] not in names
 
 
 def is_foreign_tap(request: Request) -> bool:

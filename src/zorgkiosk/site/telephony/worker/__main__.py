@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from zorgkiosk.site.core_dumps import forbid_core_dumps
 from zorgkiosk.site.telephony.worker.call import Identity, OneCall
 from zorgkiosk.site.telephony.worker.link import Link
 from zorgkiosk.site.telephony.worker.loop import Loop
@@ -23,6 +25,7 @@ from zorgkiosk.site.telephony.worker.watch import SilenceWatch
 def main(arguments: list[str] | None = None) -> int:
     """0 after `Retire`; 69 without pjsua2 or when its port is taken; 75 when this worker runs already."""
     options = _options(arguments)
+    forbid_core_dumps()  # pjsua2 aborts where others raise, and holds the caller's number
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"worker {options.number}: %(message)s")
     log = logging.getLogger(__name__)
     lock = _lock(options.lock)
@@ -48,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     loop = Loop(phone, OneCall(identity, time.monotonic()), Link(options.line), SilenceWatch())
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: loop.shut_down())
+    gc.freeze()  # collecting what never goes away would delay the audio's orders
     loop.run()
     phone.close()
     log.info("retired")

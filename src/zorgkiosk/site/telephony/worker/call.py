@@ -31,7 +31,7 @@ from zorgkiosk.site.telephony.messages import (
     UrgentPressed,
     WithdrawLeg,
 )
-from zorgkiosk.site.telephony.worker.headers import rejection, sendable
+from zorgkiosk.site.telephony.worker.headers import GIVEN_UP_S, rejection, sendable
 from zorgkiosk.site.telephony.worker.held import Held, LegNow
 from zorgkiosk.site.telephony.worker.signals import (
     Accept,
@@ -64,6 +64,9 @@ UNDECIDED_REFUSE_S = 3.0
 """An attached line that says nothing about a new caller for this long hangs."""
 NO_LINE_END_S = 60.0
 """Nobody will ever ring for a waiting caller whose line stays away this long."""
+LONGEST_STALL_S = 60.0
+"""A worker that was held up for longer than this is none; then it is the clock that was set."""
+URGENT_KEY = "1"
 MOST_LEGS = 3
 """A process of the pjsua2 wheel has four dialogs; one is the caller's."""
 
@@ -77,6 +80,10 @@ class Identity:
     worker: int
     pid: int
     sip_uri: str
+
+
+CANCELLED = 487
+"""Request Terminated: the caller's CANCEL came before any answer of ours (RFC 3261 §21.4.25)."""
 
 
 class OneCall:
@@ -166,6 +173,13 @@ class OneCall:
         held = self._held
         if held is None or held.bridged or held.ending:
             return []
+        if held.call.urgent:
+            # The key itself travels to a partner that was asked before it was pressed: it counts there as it does here.
+            untold = [name for name, leg in held.legs.items() if leg.state == "ringing" and not leg.knows_urgency]
+            for name in untold:
+                held.legs[name].knows_urgency = True
+            if untold:
+                return [SendDigit(name, URGENT_KEY) for name in untold]
         unheard_s = now_s - max(held.call.arrived_s, self._line_changed_s)
         if not held.decided and unheard_s >= (UNDECIDED_REFUSE_S if self._attached else NO_LINE_REFUSE_S):
             log.warning("the line says nothing about a new caller; the PBX takes its own route")
@@ -185,14 +199,18 @@ class OneCall:
             log.info("a second INVITE came; busy")
             yield Reject(fact.party, 486, "Busy Here")
             return
+        if GIVEN_UP_S <= fact.late_s < LONGEST_STALL_S:
+            log.warning("an INVITE came %.1f s late: another worker has its caller by now", fact.late_s)
+            yield Reject(fact.party, 486, "Too Late")
+            return
         call = Call(fact.sip_call_id, fact.origin, fact.hops, fact.urgent, now_s, fact.waited_s)
         self._held = held = Held(fact.party, call)
-        log.info("caller from %s arrived, hops %d, urgent %s", fact.origin, fact.hops, fact.urgent)
         if fact.origin != TRUNK and not fact.protected:
             log.warning("partner %s offers audio without SRTP; refused", fact.origin)
             yield from self._refuse(held, Refuse(488, "SRTP required"), now_s)
         else:
             yield Tell(CallOffered(call))
+        log.info("caller from %s arrived, hops %d, urgent %s", fact.origin, fact.hops, fact.urgent)
 
     def _turned_away(self, fact: TurnedAway) -> Iterator[Act]:
         """The line has to know, or the front would think this worker busy."""
@@ -224,7 +242,7 @@ class OneCall:
             return
         if held.bridged is not None and party in (held.party, held.bridged):
             yield SendDigit(held.bridged if party == held.party else held.party, digit)
-        elif party == held.party and digit == "1" and not held.call.urgent:
+        elif party == held.party and digit == URGENT_KEY and not held.call.urgent:
             held.call = replace(held.call, urgent=True)
             yield Tell(UrgentPressed())
 
@@ -248,6 +266,9 @@ class OneCall:
             return
         if fact.party == held.party:
             held.gone = True
+            helped_elsewhere = fact.elsewhere and held.call.origin != TRUNK
+            if helped_elsewhere or (fact.code == CANCELLED and held.outcome is None):
+                held.outcome = held.left  # a pick-up that crossed the CANCEL did not become a conversation
             yield from self._end(held, held.outcome, now_s)
         elif leg := held.legs.pop(fact.party, None):
             if fact.party == held.bridged:
@@ -276,7 +297,7 @@ class OneCall:
             yield Tell(LegEnded(order.leg, 503, f"{MOST_LEGS} legs already"))
         else:
             held.decided = True
-            held.legs[order.leg] = LegNow()
+            held.legs[order.leg] = LegNow(knows_urgency=not order.partner or held.call.urgent)
             yield Dial(order.leg, held.party, order.uri, order.partner, sendable(order.headers))
 
     def _accept(self, held: Held) -> Iterator[Act]:

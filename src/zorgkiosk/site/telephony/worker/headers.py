@@ -19,6 +19,14 @@ HOPS = "X-Zorgkiosk-Hops"
 """How many centres passed the call on, a whole number."""
 URGENT = "X-Zorgkiosk-Urgent"
 """`1`: the caller pressed 1 for spoed at an earlier centre."""
+PLACED = "X-Zorgkiosk-Placed"
+"""When the front sent the INVITE to this worker: seconds since 1970, a decimal number, by the clock that both share."""
+GIVEN_UP_S = 1.0
+"""A worker that is silent on an INVITE for so long is thought dead, and another one gets the caller."""
+
+ELSEWHERE = 200, "Call completed elsewhere"
+"""The reason that a BYE tells whoever picked up too late (RFC 3326)."""
+_ELSEWHERE = re.compile(r"^Reason[ \t]*:[ \t]*SIP[ \t]*;[ \t]*cause[ \t]*=[ \t]*200\b", re.MULTILINE | re.IGNORECASE)
 
 LONGEST_WAIT_S = 4 * 3600.0
 MOST_HOPS = 10
@@ -46,6 +54,12 @@ class Introduction:
     urgent: bool
     waited_s: float
     protected: bool
+    placed_s: float | None = None
+
+
+def is_elsewhere(message: str) -> bool:
+    """Whether the text of a message is a BYE that says that the call was completed elsewhere."""
+    return message.startswith("BYE ") and _ELSEWHERE.search(message.partition("\r\n\r\n")[0]) is not None
 
 
 def introduction(invite: str) -> Introduction:
@@ -65,6 +79,7 @@ def introduction(invite: str) -> Introduction:
         urgent=fields.get(URGENT.lower(), "") == "1",
         waited_s=_seconds(fields.get(WAITED.lower(), "")),
         protected=_protected(body, origin),
+        placed_s=_seconds_since_1970(fields.get(PLACED.lower(), "")),
     )
 
 
@@ -87,6 +102,10 @@ def _seconds(text: str) -> float:
     except ValueError:
         return 0.0
     return min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else 0.0
+
+
+def _seconds_since_1970(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text) else None
 
 
 def _protected(offer: str, origin: str) -> bool:

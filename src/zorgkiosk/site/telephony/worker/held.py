@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from zorgkiosk.site.telephony.messages import Call, CallFinished, Leg, LegState, Outcome
+from zorgkiosk.site.telephony.messages import TRUNK, Call, CallFinished, Leg, LegState, Outcome
 
 
 @dataclass
 class LegNow:
     """An outbound leg. `leaving`: it is being withdrawn or ended, whatever the far end does now. `too_late`: it was
-    answered all the same, and hears so."""
+    answered all the same, and hears so. `knows_urgency`: its INVITE said so, or nobody there asks."""
 
+    knows_urgency: bool = True
     state: LegState = "calling"
     sip_call_id: str = ""
     leaving: bool = False
@@ -41,9 +42,15 @@ class Held:
         legs = tuple(Leg(name, leg.state, leg.sip_call_id) for name, leg in self.legs.items() if not leg.leaving)
         return replace(self.call, legs=legs, bridged=self.bridged)
 
+    @property
+    def left(self) -> Outcome:
+        """What it is called when the caller goes without having been helped here."""
+        return "abandoned" if self.call.origin == TRUNK else "withdrawn"
+
     def finished(self, now_s: float) -> CallFinished:
         call, end_s = self.call, now_s if self.ended_s is None else self.ended_s
         pick_up_s = end_s if self.picked_up_s is None else self.picked_up_s
+        outcome = self.outcome or ("answered" if self.bridged else self.left)
         return CallFinished(
             sip_call_id=call.sip_call_id,
             origin=call.origin,
@@ -51,6 +58,6 @@ class Held:
             urgent=call.urgent,
             waited_s=call.waited_before_s + pick_up_s - call.arrived_s,
             talked_s=end_s - pick_up_s,
-            answered_by=self.bridged,
-            outcome=self.outcome or ("answered" if self.bridged else "abandoned"),
+            answered_by=None if outcome == self.left else self.bridged,
+            outcome=outcome,
         )

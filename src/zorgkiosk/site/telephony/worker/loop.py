@@ -11,8 +11,8 @@ from zorgkiosk.site.telephony.worker.link import LineAttached, LineLost, Link
 from zorgkiosk.site.telephony.worker.signals import Act, Fact, Silent, SipAct, Stop, Tell
 from zorgkiosk.site.telephony.worker.watch import Heard, SilenceWatch
 
-BUSY_POLL_MS = 10
-IDLE_POLL_MS = 50
+BUSY_POLL_MS = 40
+IDLE_POLL_MS = 200
 """An INVITE wakes the poll at once; nothing else is in a hurry while there is no caller."""
 TICK_S = 0.1
 WATCH_S = 1.0

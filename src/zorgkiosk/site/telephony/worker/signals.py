@@ -15,7 +15,7 @@ from zorgkiosk.site.telephony.messages import Event
 
 @dataclass(frozen=True)
 class Arrived:
-    """An INVITE came in; only 100 was said. `protected`: its audio will be SRTP."""
+    """An INVITE came in; only 100 was said. `protected`: its audio will be SRTP. `late_s`: since the front sent it."""
 
     party: str
     sip_call_id: str
@@ -24,6 +24,7 @@ class Arrived:
     urgent: bool
     waited_s: float
     protected: bool
+    late_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,15 @@ class PickedUp:
 
 @dataclass(frozen=True)
 class Gone:
-    """The dialog is over; `code` and `reason` are those of the final answer (RFC 3261 §21)."""
+    """The dialog is over; `code` and `reason` are those of the final answer (RFC 3261 §21).
+
+    `elsewhere`: its BYE said that somebody else had the caller first (RFC 3326, cause 200).
+    """
 
     party: str
     code: int
     reason: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,13 @@ class Reject:
 
 @dataclass(frozen=True)
 class End:
-    """CANCEL or BYE, whatever fits; an unanswered caller gets 503, so that the PBX takes its own route."""
+    """CANCEL or BYE, whatever fits; an unanswered caller gets 503, so that the PBX takes its own route.
+
+    `elsewhere`: the far end hears that somebody else had the caller first.
+    """
 
     party: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,15 @@ function show(html, at) {
   const box = document.createElement("template");
   box.innerHTML = html;
   become(document.getElementById("screen"), box.content.firstElementChild);
+  chime();
+}
+
+// Once for each time the reminder calls, also when the page is opened anew in between.
+function chime() {
+  const count = document.getElementById("screen").dataset.chimes;
+  if (count === sessionStorage.getItem("chimes")) return;
+  sessionStorage.setItem("chimes", count);
+  if (count !== "0") new Audio(body.dataset.chime).play().catch(() => {}); // a browser that wants a touch first
 }
 
 // Changes what is there instead of replacing it, so that a key under a finger stays that key.
@@ -52,12 +61,17 @@ async function send(url, form) {
   try {
     answer = await fetch(url, { method: "POST", body: form, headers: { "X-Panel": "live" } });
   } catch {
-    say("Niet bewaard: het paneel antwoordt niet. Tik nog eens.");
+    say(body.dataset.unsaved);
+    return;
+  }
+  const elsewhere = answer.headers.get("X-Go"); // the PIN comes first
+  if (elsewhere !== null) {
+    location.assign(elsewhere);
     return;
   }
   const text = await answer.text();
   const at = answer.headers.get("X-At");
-  if (at === null) say(text.length < 120 ? text : "Dit lukt niet.");
+  if (at === null) say(text.length < 120 ? text : body.dataset.failed);
   else show(text, Number(at));
 }
 
@@ -93,8 +107,9 @@ function listen() {
 setInterval(() => {
   if (performance.now() - heardAt < SILENT_MS) return;
   document.getElementById("screen").classList.add("stale");
-  say("Dit scherm krijgt geen nieuws meer: de getallen kunnen oud zijn.");
+  say(body.dataset.silent);
 }, 1000);
 
 document.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press is a tap
+chime();
 listen();

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pjsua2 as pj
 
+from zorgkiosk.site.telephony.worker.headers import is_elsewhere
 from zorgkiosk.site.telephony.worker.signals import Dialled, Digit, Fact, Gone, PickedUp, Ringing
 from zorgkiosk.site.telephony.worker.sip.library import Library
 from zorgkiosk.site.telephony.worker.watch import Heard
@@ -35,7 +36,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
         self.audio_changed = False
         self._inner: int | None = None
 
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802, ARG002
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802
         info = self.getInfo()
         match info.state:
             case pj.PJSIP_INV_STATE_CALLING:
@@ -48,7 +49,8 @@ class Dialog(pj.Call):  # type: ignore[misc]
                 # The late destructor would hang up whichever call took this slot by then (pjproject #3856).
                 self.thisown = False
                 self.over = True
-                self.facts.append(Gone(self.party, info.lastStatusCode, info.lastReason))
+                elsewhere = is_elsewhere(prm.e.body.tsxState.src.rdata.wholeMsg)
+                self.facts.append(Gone(self.party, info.lastStatusCode, info.lastReason, elsewhere))
 
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802
         if self._inner is None and not self.over:

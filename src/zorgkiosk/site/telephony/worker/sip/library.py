@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 
 import pjsua2 as pj
 
 DEAD_MS = 4000
 """Timer B, F and H (RFC 3261 §17): no answer at all for this long. Ringing is not limited by it."""
 T1_MS, T4_MS = 500, 5000
+
+log = logging.getLogger(__name__)
 
 
 class Library:
@@ -41,6 +44,9 @@ class Library:
         owner, message = ctypes.c_void_p(dialog), ctypes.c_void_p()
         self._library.pjsip_dlg_inc_lock(owner)
         session = ctypes.c_void_p(self._library.pjsip_dlg_get_inv_session(owner))
-        if session and self._library.pjsip_inv_end_session(session, 487, None, ctypes.byref(message)) == 0 and message:
-            self._library.pjsip_inv_send_msg(session, message)
+        status = self._library.pjsip_inv_end_session(session, 487, None, ctypes.byref(message)) if session else 0
+        if status == 0 and message:
+            status = self._library.pjsip_inv_send_msg(session, message)
         self._library.pjsip_dlg_dec_lock(owner)
+        if status != 0:
+            log.warning("a CANCEL cannot be sent (%d)", status)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 
 import pjsua2 as pj
 
-from zorgkiosk.site.telephony.worker.headers import Introduction, introduction
+from zorgkiosk.site.telephony.worker.headers import ELSEWHERE, Introduction, introduction
 from zorgkiosk.site.telephony.worker.settings import SIP_HOST, Settings
 from zorgkiosk.site.telephony.worker.signals import (
     Accept,
@@ -90,7 +91,7 @@ class Phone:
         self._partner = _Door(self)
         self._audio = Audio()
         self._dialogs: dict[str, Dialog] = {}
-        self._hang_up_at_s: dict[str, float] = {}
+        self._ends: dict[str, tuple[float, End]] = {}
         self._waiting: dict[str, tuple[Dial, float]] = {}
         self._opened: deque[float] = deque(maxlen=DIALOGS_PER_S)
         self._callers = 0
@@ -107,6 +108,7 @@ class Phone:
             transport.boundAddress, transport.port = SIP_HOST, self._settings.sip_port
             self._stack.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
             self._stack.libStart()
+            self._stack.audDevManager().setNoDev()  # else the first call looks for a sound card
             self._open_accounts()
         except pj.Error as error:
             raise OSError(f"SIP on {SIP_HOST}:{self._settings.sip_port} cannot start: {error.reason}") from None
@@ -123,11 +125,12 @@ class Phone:
         self._now_s = now_s
         self._stack.libHandleEvents(timeout_ms)
         self._dial_waiting()
-        for name in [name for name, at_s in self._hang_up_at_s.items() if now_s >= at_s]:
-            self.act(End(name))
+        for at_s, end in list(self._ends.values()):
+            if now_s >= at_s:
+                self.act(end)
         for name in [name for name, dialog in self._dialogs.items() if dialog.over]:
             self._audio.forget(self._dialogs.pop(name))
-            self._hang_up_at_s.pop(name, None)
+            self._ends.pop(name, None)
         self._audio.turn(self._dialogs.values(), now_s)
         facts = list(self._facts)
         self._facts.clear()
@@ -139,8 +142,9 @@ class Phone:
         self._opened.append(self._now_s)
         party = f"caller/{self._callers}"
         self._dialogs[party] = Dialog(account, party, self._facts, self._library, call_id)
+        late_s = 0.0 if who.placed_s is None else time.time() - who.placed_s
         self._facts.append(
-            Arrived(party, who.sip_call_id, who.origin, who.hops, who.urgent, who.waited_s, who.protected)
+            Arrived(party, who.sip_call_id, who.origin, who.hops, who.urgent, who.waited_s, who.protected, late_s)
         )
 
     def act(self, act: SipAct) -> None:
@@ -175,16 +179,16 @@ class Phone:
                 dialog.answer(order(200))
             case Reject():
                 dialog.hangup(order(act.code, act.reason, act.headers))
-            case End(party):
-                self._hang_up_at_s.pop(party, None)
-                dialog.hangup(order(503, "Service Unavailable"))
+            case End(party, elsewhere):
+                self._ends.pop(party, None)
+                dialog.hangup(order(*(ELSEWHERE if elsewhere else (503, "Service Unavailable"))))
             case Withdraw(party):
-                self._hang_up_at_s[party] = self._now_s + CROSSING_S
+                self._ends[party] = self._now_s + CROSSING_S, End(party, elsewhere=True)  # an answer may come even then
                 dialog.cancel()
             case Beep(party):
-                self._hang_up_at_s[party] = self._now_s + self._audio.beep(dialog)
+                self._ends[party] = self._now_s + self._audio.beep(dialog), End(party, elsewhere=True)
             case Farewell(party):
-                self._hang_up_at_s[party] = self._now_s + self._farewell_s(dialog)
+                self._ends[party] = self._now_s + self._farewell_s(dialog), End(party)
             case Connect(caller, _):
                 if caller in self._dialogs:
                     self._audio.bridge(self._dialogs[caller], dialog)
@@ -217,9 +221,9 @@ class Phone:
         self._opened.append(self._now_s)
         request = order(0, headers=act.headers)
         try:
-            self._audio.open()
             request.txOption.localUri = self._caller_uri(act.caller)
             dialog.makeCall(act.uri, request)
+            self._audio.open()
         except pj.Error as error:
             if dialog.over:  # some failures also report the end of the call, most do not
                 return

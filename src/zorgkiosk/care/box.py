@@ -1,0 +1,121 @@
+"""`doctor`, `apply`, `take-bundle`, `install-certificate` and `factory-reset` as a technician types them on the box."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from zorgkiosk.care.apply import CONFIRM_WITHIN_S, Outcome, apply, resume
+from zorgkiosk.care.archive import archive
+from zorgkiosk.care.audit import command as audit
+from zorgkiosk.care.doctor import findings
+from zorgkiosk.care.probes import probe
+from zorgkiosk.care.renewal import Renewal, connects, install
+from zorgkiosk.care.reset import factory_reset
+from zorgkiosk.care.take import take
+from zorgkiosk.care.units import Systemd
+from zorgkiosk.care.update.slots import HOME, Slots
+from zorgkiosk.config_file import Problem
+from zorgkiosk.provision.authority import write_secret
+from zorgkiosk.provision.render import BUNDLE
+from zorgkiosk.site.checks import check_site, read_certificate
+from zorgkiosk.site.config import load_site
+
+EX_OK, EX_FOUND, EX_UNAVAILABLE, EX_IOERR = 0, 1, 69, 74
+_CONFIG = Path("/etc/zorgkiosk/site.toml")
+_BUNDLE = Path("/boot/firmware") / BUNDLE
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands of a box, each with `command` set to what runs it."""
+    audit.add_commands(commands)
+    doctor = commands.add_parser("doctor", help="how this box is: each check one line, and what to do")
+    doctor.add_argument("--json", action="store_true", help="the checks for programs")
+    doctor.add_argument("--bundle", type=Path, metavar="FILE", help="write a support archive without any secret")
+    doctor.set_defaults(command=_doctor)
+    switch = commands.add_parser("apply", help="put a new site.toml in force, and back when it does not work")
+    switch.add_argument("new", type=Path, nargs="?", help="the new site.toml")
+    switch.add_argument("--resume", action="store_true", help="end a change that a power cut interrupted")
+    switch.add_argument("--home", type=Path, default=HOME, help=argparse.SUPPRESS)
+    switch.set_defaults(command=_apply)
+    switch.add_argument(
+        "--within", type=float, default=CONFIRM_WITHIN_S, metavar="SECONDS", help="how long to wait for proof (120)"
+    )
+    bundle = commands.add_parser("take-bundle", help="put what provision made for this box in its place, and remove it")
+    bundle.add_argument("bundle", type=Path, nargs="?", default=_BUNDLE, help=f"{_BUNDLE} by default")
+    bundle.set_defaults(command=_take)
+    reset = commands.add_parser("factory-reset", help="remove the stores: the box begins anew, its config stays")
+    reset.set_defaults(command=_reset)
+    fresh = commands.add_parser("install-certificate", help="put the next certificate in force, once it has connected")
+    fresh.set_defaults(command=_install_certificate)
+    for parser in (doctor, switch, bundle, reset, fresh):
+        parser.add_argument("--config", type=Path, default=_CONFIG, help=f"{_CONFIG} by default")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    config = load_site(options.config)
+    found = findings(probe(config, check_site(options.config, datetime.now(UTC))))
+    if options.bundle:
+        write_secret(options.bundle, archive(config, options.config, found))
+    if options.json:
+        print(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
+    else:
+        for each in found:
+            print(each)
+    return EX_OK if all(each.good for each in found) else EX_FOUND
+
+
+def _apply(options: argparse.Namespace) -> int:
+    if options.resume == (options.new is not None):
+        print("apply: name the new site.toml, or write --resume", file=sys.stderr)
+        return 2
+    if options.resume:
+        outcome = resume(options.config, Systemd(), options.within)
+    elif Slots(options.home).begun() is not None:
+        print("apply: an update waits for its proof: wait, or end it with zorgkiosk update resume", file=sys.stderr)
+        return EX_UNAVAILABLE
+    else:
+        outcome = apply(
+            options.new,
+            options.config,
+            Systemd(),
+            lambda file: check_site(file, datetime.now(UTC)),
+            options.within,
+        )
+    print(outcome.value)
+    return EX_UNAVAILABLE if outcome is Outcome.BACK else EX_OK
+
+
+def _install_certificate(options: argparse.Namespace) -> int:
+    config = load_site(options.config)
+    outcome, why = install(config, lambda hub: connects(hub, config.site.name))
+    print(": ".join(filter(None, (outcome.value, why))))
+    return EX_OK if outcome in (Renewal.NOTHING, Renewal.IN_FORCE) else EX_UNAVAILABLE
+
+
+def _take(options: argparse.Namespace) -> int:
+    try:
+        print(take(options.bundle, options.config.parent, _as_issued).value)
+    except OSError as error:
+        print(f"{error.filename or options.bundle}: {error.strerror}: the bundle is not in place", file=sys.stderr)
+        return EX_IOERR
+    return EX_OK
+
+
+def _as_issued(file: Path) -> tuple[Problem, ...]:
+    """A fresh box without a battery does not know the date: a certificate is looked at as on its first day."""
+    certificate = read_certificate(load_site(file).hub.certificate_file)
+    return check_site(file, datetime.now(UTC) if certificate is None else certificate.not_valid_before_utc)
+
+
+def _reset(options: argparse.Namespace) -> int:
+    removed = factory_reset(load_site(options.config), input, Systemd())
+    if removed is None:
+        print("nothing was removed: that is not this site's name", file=sys.stderr)
+        return EX_FOUND
+    print(f"{len(removed)} files removed; the units begin a new epoch")
+    return EX_OK

@@ -1,0 +1,91 @@
+"""`check` and `config show` as a technician types them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zorgkiosk.care import box
+from zorgkiosk.care.show import settings
+from zorgkiosk.care.update import command as update
+from zorgkiosk.config_file import ConfigError, Problem, read, validate
+from zorgkiosk.hub.config import HubConfig, load_hub
+from zorgkiosk.site.checks import check_site
+from zorgkiosk.site.config import SiteConfig
+
+EX_OK, EX_CONFIG = 0, 78
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands of this room, each with `command` set to what runs it."""
+    check = commands.add_parser("check", help="say every problem of a config file, and what to write instead")
+    check.add_argument("file", type=Path, help="site.toml or hub.toml")
+    check.add_argument("--json", action="store_true", help="a list of problems for programs")
+    check.add_argument("--region", type=Path, metavar="REGION_DIR", help="folder whose sites/ names the region's sites")
+    check.set_defaults(command=_check)
+    config = commands.add_parser("config", help="what is in force").add_subparsers(required=True, metavar="WHAT")
+    show = config.add_parser("show", help="every key, its value, and where it comes from; secrets masked")
+    show.add_argument("file", type=Path, help="site.toml or hub.toml")
+    show.set_defaults(command=_show)
+    box.add_commands(commands)
+    update.add_commands(commands)
+
+
+def sites_of(folder: Path) -> frozenset[str] | None:
+    """Names of the sites of a region's folder; None when it is none."""
+    names = frozenset(file.parent.name for file in folder.glob("sites/*/site.toml"))
+    return names or None
+
+
+def problems_of(file: Path, region: Path | None = None) -> tuple[Problem, ...]:
+    """All that is wrong with `file`, a hub's or a site's."""
+    if file.name.startswith("hub"):
+        try:
+            load_hub(file)
+        except ConfigError as error:
+            return error.found
+        return ()
+    folder = region or file.resolve().parent.parent.parent  # REGION_DIR/sites/NAME/site.toml
+    known = sites_of(folder) if region or (folder / "region.toml").exists() else None
+    return check_site(file, datetime.now(UTC), known)
+
+
+def _check(options: argparse.Namespace) -> int:
+    found = problems_of(options.file, options.region)
+    errors = [problem for problem in found if problem.severity == "error"]
+    if options.json:
+        print(json.dumps([_record(problem) for problem in found], ensure_ascii=False, indent=2))
+    else:
+        _tell(found)
+        if not errors:
+            print(f"{options.file}: good")
+    return EX_CONFIG if errors else EX_OK
+
+
+def _tell(found: Sequence[Problem]) -> None:
+    for problem in found:
+        print(problem if problem.severity == "error" else f"warning: {problem}", file=sys.stderr)
+
+
+def _record(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": str(problem.file),
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "key": problem.key,
+        "severity": problem.severity,
+        "problem": problem.sentence,
+    }
+
+
+def _show(options: argparse.Namespace) -> int:
+    kind = HubConfig if options.file.name.startswith("hub") else SiteConfig
+    written = read(options.file, secrets=options.file.with_name("secrets.toml"))
+    for setting in settings(validate(kind, written), written):
+        print(setting)
+    return EX_OK

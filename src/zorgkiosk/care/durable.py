@@ -1,0 +1,66 @@
+"""Files of a box that are whole and on disk when a call returns, whatever the power does meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def put(path: Path, content: bytes, *, mode: int, group: int) -> None:
+    """The whole file or the one before it, with these rights from its first byte on; `group` is a numeric id.
+
+    Raises OSError.
+    """
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        give(file.fileno(), group)
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    rename(fresh, path)
+
+
+def give(file: int | Path, group: int) -> None:
+    """To a group, where it is not that group's already: a confined unit of the group may not even ask for it."""
+    if os.stat(file).st_gid != group:  # noqa: PTH116 - of an open file too
+        os.chown(file, -1, group)
+
+
+def write(path: Path, content: bytes) -> None:
+    """The whole file or the one before it, with the rights of any new file."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    rename(fresh, path)
+
+
+def point(link: Path, target: str) -> None:
+    """A symbolic link, made or moved in one step."""
+    fresh = link.with_name(link.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    rename(fresh, link)
+
+
+def rename(source: Path, target: Path) -> None:
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Also where it is not there."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """What was made, renamed and removed in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,130 @@
+"""What one box is given, as paths below its root: its own files, its certificate, and what the region knows.
+
+Units and the front's configuration are not in it: they are the package's, and the front's is rendered at each start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from zorgkiosk.hub.broker import ACL_FILE, CONFIG_FILE, HUB_NAME, BrokerParameters, render, render_acl
+from zorgkiosk.provision.authority import Authority
+from zorgkiosk.provision.bundle import Entry
+from zorgkiosk.provision.config import RegionConfig
+from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.telephony import front
+from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
+
+ETC = Path("/etc/zorgkiosk")
+REVOKED = "revoked.pem"
+BUNDLE = "zorgkiosk.tar"
+_BOOT = ("boot/user-data", "boot/meta-data", "boot/network-config")
+_KIOSK = ("kiosk/zorgkiosk-kiosk.env",)
+
+
+@dataclass(frozen=True)
+class Templates:
+    """The technician's own templates (`firmware_config/boot`, `firmware_config/kiosk`), each ending in `.j2`."""
+
+    folder: Path
+
+    def render(self, name: str, values: dict[str, object]) -> Entry:
+        text = (self.folder / f"{name}.j2").read_text(encoding="utf-8")
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701 - not HTML
+        return Entry(template.from_string(text).render(values).encode())
+
+
+def site_root(config: SiteConfig, folder: Path, authority: Authority, templates: Templates) -> dict[str, Entry]:
+    """Relative path below `/` → file. `folder` is where the site's own files are."""
+    certificate, key = authority.files_of(config.site.name)
+    own = ETC.relative_to("/")
+    root = {
+        str(own / "site.toml"): Entry((folder / "site.toml").read_bytes()),
+        str(own / _named(config.hub.ca_file)): Entry(authority.ca_file.read_bytes()),
+        str(own / _named(config.hub.certificate_file)): Entry(certificate.read_bytes()),
+        str(own / _named(config.hub.key_file)): Entry(key.read_bytes(), secret=True),
+        str(own / REVOKED): Entry(authority.crl_file.read_bytes()),
+    }
+    if (folder / "secrets.toml").exists():
+        root[str(own / "secrets.toml")] = Entry((folder / "secrets.toml").read_bytes(), secret=True)
+    values = template_values(config)
+    root |= {str(own / Path(name).name): templates.render(name, values) for name in _KIOSK}
+    _check_front(config)
+    return root | _announcements(config, own)
+
+
+def boot_files(config: SiteConfig, templates: Templates) -> dict[str, Entry]:
+    """Files of the boot partition beside the bundle: cloud-init reads them at the first start."""
+    return {Path(name).name: templates.render(name, template_values(config)) for name in _BOOT}
+
+
+def template_values(config: SiteConfig) -> dict[str, object]:
+    """What templates may use."""
+    front_address = None if config.front is None else str(config.front.address)
+    return {
+        "site": config.site.name,
+        "region": config.site.region,
+        "panel_url": f"http://127.0.0.1:{config.panel.port}/",
+        "address": front_address,
+        "bundle": BUNDLE,
+    }
+
+
+def _on_the_box(config: SiteConfig) -> SiteConfig:
+    """The config with the paths that it has on the box."""
+    paths = {name: ETC / _named(getattr(config.hub, name)) for name in ("ca_file", "certificate_file", "key_file")}
+    return config.model_copy(update={"hub": config.hub.model_copy(update=paths)})
+
+
+def _named(file: Path) -> str:
+    return file.name
+
+
+def _announcements(config: SiteConfig, own: Path) -> dict[str, Entry]:
+    if config.announcements is None:
+        return {}
+    folder = config.announcements.folder
+    return {str(own / folder.name / file.name): Entry(file.read_bytes()) for file in sorted(folder.glob("*.wav"))}
+
+
+def _check_front(config: SiteConfig) -> None:
+    """The box renders its SIP front itself, at each start; what it could not render is told here, before the card is
+    written. Raises ValueError with every fault."""
+    triage = TriageSite.of(_on_the_box(config))
+    if triage is not None:
+        front.render(front_parameters(triage, revoked_file=ETC / REVOKED))
+
+
+def hub_names(region: RegionConfig) -> tuple[str, ...]:
+    """Names in the certificates of the intakes."""
+    return (HUB_NAME, *(f"{HUB_NAME}-{number}" for number in range(2, region.broker.intakes + 1)))
+
+
+def broker_files(region: RegionConfig, authority: Authority, sites: dict[str, tuple[str, ...]]) -> dict[str, Entry]:
+    """Files of the broker's own folder on the hub's machine. A site without a certificate may say nothing."""
+    folder = region.broker.directory
+    parameters = BrokerParameters(
+        region=region.region.name,
+        directory=folder,
+        address=str(region.broker.address),
+        port=region.broker.port,
+        ca_file=folder / "ca.pem",
+        certificate_file=folder / "broker.pem",
+        key_file=folder / "broker.key",
+        revoked_file=folder / "revoked.pem",
+        sites={name: partners for name, partners in sites.items() if authority.has(name)},
+        hub_names=hub_names(region),
+        run_as=region.broker.run_as,
+    )
+    certificate, key = authority.files_of("broker")
+    return {
+        CONFIG_FILE: Entry(render(parameters).encode()),
+        ACL_FILE: Entry(render_acl(parameters).encode()),
+        "ca.pem": Entry(authority.ca_file.read_bytes()),
+        "broker.pem": Entry(certificate.read_bytes()),
+        "broker.key": Entry(key.read_bytes(), secret=True),
+        "revoked.pem": Entry(authority.crl_file.read_bytes()),
+    }

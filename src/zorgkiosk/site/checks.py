@@ -1,0 +1,180 @@
+"""What `check` looks at beyond the text of site.toml: files, certificates, the region around it.
+
+A unit does not refuse to start for these: staff can still tap while a certificate is renewed. The rules are pure; what
+is on disk is read by a few thin functions at the end.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from zorgkiosk.config_file import ConfigError, Problem, Section, Written, read, validate
+from zorgkiosk.site import local_broker
+from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.telephony.front import faults
+from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
+
+_PLATES = Path("/etc/zorgkiosk/plates")
+SOON = timedelta(days=30)
+"""A certificate that ends within this time is worth a warning: renewal has not worked for a month by then."""
+
+
+def check_site(path: Path, now: datetime, region_sites: Collection[str] | None = None) -> tuple[Problem, ...]:
+    """Every problem of the file and of what it names; empty when all is well. `region_sites`: the region's names."""
+    secrets = path.with_name("secrets.toml")
+    try:
+        written = read(path, secrets=secrets)
+        config = validate(SiteConfig, written)
+    except ConfigError as error:
+        return error.found
+    return (
+        *secrets_problems(secrets),
+        *folder_problems(config, written),
+        *front_problems(config, written),
+        *plates_problems(config, written),
+        *file_problems(config.panel, ("panel",), written),
+        *file_problems(config.hub, ("hub",), written),
+        *certificate_problems(config.hub.certificate_file, config.site.name, now, ("hub",), written),
+        *pair_problems(config, written),
+        *partner_problems(config, written, region_sites),
+    )
+
+
+def secrets_problems(file: Path) -> Iterator[Problem]:
+    """Secrets are their owner's; a group may read them where the units are users of one group."""
+    if not file.exists():
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o137:
+        yield Problem.of_file(file, f"has mode {mode:04o}, wider than it needs: chmod 600 {file}")
+    elif mode & 0o040:
+        sentence = f"its group can read it (mode {mode:04o}): right only for the group of the units, else chmod 600"
+        yield Problem(file, Problem.of_file(file, "").place, "", sentence, "warning")
+
+
+def folder_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
+    """Folders that the units make when they start, where none can be made."""
+    for name in ("data_dir", "run_dir"):
+        folder: Path = getattr(config.site, name)
+        there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+        if not there.is_dir():
+            yield written.problem(("site", name), f"{there} is no folder: write where one is, or can be made")
+
+
+def front_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
+    """What Kamailio cannot be told, though each key by itself is right: the front is rendered as at its start."""
+    site = TriageSite.of(config)
+    if site is not None:
+        for fault in faults(front_parameters(site)):
+            yield written.problem(("front",), fault)
+
+
+def plates_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
+    """What the site's own broker cannot be told, and its files."""
+    if config.local_broker is None:
+        return
+    yield from file_problems(config.local_broker, ("local_broker",), written)
+    try:
+        local_broker.render(config, _PLATES)
+    except ValueError as error:
+        yield written.problem(("local_broker",), str(error))
+
+
+def file_problems(section: Section, key: tuple[str, ...], written: Written) -> Iterator[Problem]:
+    """A `*_file` that is not there or cannot be read."""
+    for name in type(section).model_fields:
+        file = getattr(section, name)
+        if name.endswith("_file") and isinstance(file, Path) and (fault := _unreadable(file)):
+            yield written.problem((*key, name), f"{file} {fault}: put it there, or write where it is")
+        elif name == "key_file" and isinstance(file, Path) and file.stat().st_mode & 0o007:
+            yield written.problem((*key, name), f"everybody can read {file}: chmod 600 {file}")
+
+
+def _unreadable(file: Path) -> str:
+    try:
+        with file.open("rb"):
+            return ""
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def certificate_problems(
+    file: Path, name: str, now: datetime, key: tuple[str, ...], written: Written
+) -> Iterator[Problem]:
+    """A certificate that is none, is somebody else's, or ends soon."""
+    certificate = read_certificate(file)
+    at = (*key, "certificate_file")
+    if certificate is None:
+        if not _unreadable(file):
+            yield written.problem(at, f"{file} holds no certificate (PEM): copy the one that was issued for {name}")
+        return
+    if (whose := common_name(certificate)) != name:
+        yield written.problem(at, f"{file} is the certificate of '{whose}', not of '{name}': copy the right one")
+    yield from _age(certificate, file, now, at, written)
+
+
+def _age(
+    certificate: x509.Certificate, file: Path, now: datetime, at: tuple[str, ...], written: Written
+) -> Iterator[Problem]:
+    ends, starts = certificate.not_valid_after_utc, certificate.not_valid_before_utc
+    if now >= ends:
+        yield written.problem(at, f"{file} has expired on {ends:%Y-%m-%d}: renew it with zorgkiosk provision")
+    elif now + SOON >= ends:
+        sentence = f"{file} expires on {ends:%Y-%m-%d}: renew it with zorgkiosk provision"
+        yield written.problem(at, sentence, "warning")
+    if now < starts:
+        yield written.problem(at, f"{file} is valid from {starts:%Y-%m-%d %H:%M} UTC only: is the clock right?")
+
+
+def pair_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
+    """Key and CA that belong to another certificate."""
+    certificate = read_certificate(config.hub.certificate_file)
+    if certificate is None:
+        return
+    ours = certificate.public_key()
+    if not _unreadable(config.hub.key_file):
+        try:
+            key = serialization.load_pem_private_key(config.hub.key_file.read_bytes(), None)
+        except (ValueError, TypeError):
+            yield written.problem(("hub", "key_file"), "holds no private key without a password (PEM)")
+        else:
+            if key.public_key() != ours:
+                yield written.problem(("hub", "key_file"), "does not belong to certificate_file: copy both of one pair")
+    authority = read_certificate(config.hub.ca_file)
+    if authority is None:
+        if not _unreadable(config.hub.ca_file):
+            yield written.problem(("hub", "ca_file"), f"{config.hub.ca_file} holds no certificate (PEM)")
+    elif authority.subject != certificate.issuer:
+        sentence = "is not the CA that issued certificate_file: copy both from the same region"
+        yield written.problem(("hub", "ca_file"), sentence)
+
+
+def partner_problems(config: SiteConfig, written: Written, known: Collection[str] | None) -> Iterator[Problem]:
+    """An agreement with a site that the region does not have."""
+    for number, partner in enumerate(config.partner):
+        if known is not None and partner.name not in known:
+            sentence = Section.not_one_of("partner", partner.name, sorted(set(known) - {config.site.name}))
+            yield written.problem(("partner", number, "name"), sentence)
+
+
+def read_certificate(file: Path) -> x509.Certificate | None:
+    """The first certificate of a PEM file; None when there is none."""
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """Who the certificate says it is; empty when it does not say."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""

@@ -1,0 +1,60 @@
+"""A word to sync that a store was written, so that it need not ask every few milliseconds.
+
+Whoever commits says it on a socket beside the stores; a word is one datagram without meaning of its own. Nothing
+depends on it: one may be lost (nobody listens, enough are waiting), and sync looks by itself a few times a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+FILE = "sync.wake"
+_WORDS_AT_ONCE = 64
+
+
+def tell(directory: Path) -> None:
+    """Say that a store in `directory` was written. Never waits, never fails."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as speaking, suppress(OSError):
+        speaking.sendto(b"\0", str(directory / FILE))
+
+
+class Wake:
+    """The listening end, for select(2)."""
+
+    def __init__(self, listening: socket.socket, file: Path) -> None:
+        self._listening = listening
+        self._file = file
+
+    @classmethod
+    def beside(cls, store: Path) -> Wake:
+        """Listen for words about the stores beside this one. One that cannot be heard is logged, and hears nothing."""
+        file = store.with_name(FILE)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            file.unlink(missing_ok=True)  # of one before us, who may have been killed
+            listening.bind(str(file))
+            file.chmod(0o660)
+        except OSError as error:
+            log.warning("sync: cannot listen on %s: %s; commits are noticed a little later", file, error)
+        return cls(listening, file)
+
+    def fileno(self) -> int:
+        return self._listening.fileno()
+
+    def clear(self) -> bool:
+        """Forget the words heard so far; whether there were any."""
+        heard = False
+        with suppress(BlockingIOError):
+            for _ in range(_WORDS_AT_ONCE):
+                self._listening.recv(1)
+                heard = True
+        return heard
+
+    def close(self) -> None:
+        self._listening.close()
+        self._file.unlink(missing_ok=True)

@@ -1,0 +1,118 @@
+"""A change of config that is cut at any moment ends in a config that worked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from care_box import NoUnits, write_site
+
+from zorgkiosk.care import durable
+from zorgkiosk.care.apply import Files, Outcome, apply, resume
+from zorgkiosk.config_file import ConfigError, Problem
+from zorgkiosk.lab.authority import Authority
+from zorgkiosk.site.checks import check_site
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def check(file: Path) -> tuple[Problem, ...]:
+    return tuple(each for each in check_site(file, datetime.now(UTC)) if each.severity == "error")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_site(tmp_path / "etc", Authority.create(tmp_path / "ca"), 1)
+
+
+@pytest.fixture
+def new(config: Path, tmp_path: Path) -> Path:
+    file = tmp_path / "new.toml"
+    file.write_text(config.read_text().replace("total = 4", "total = 5"))
+    return file
+
+
+def left(config: Path) -> set[str]:
+    return {file.name for file in config.parent.glob("site.toml*")}
+
+
+def test_what_check_refuses_is_never_in_force(config: Path, new: Path) -> None:
+    old = config.read_text()
+    new.write_text(old.replace("total = 4", "totaal = 5"))
+    units = NoUnits()
+    with pytest.raises(ConfigError) as refused:
+        apply(new, config, units, check)
+    assert str(refused.value).startswith(f"{new}:18:1: capacity[0].totaal: is not a key of this section, did you mean")
+    assert config.read_text() == old and left(config) == {"site.toml"} and units.done == []
+
+
+def test_what_does_not_prove_itself_goes_back(config: Path, new: Path) -> None:
+    old, units = config.read_text(), NoUnits()
+    assert apply(new, config, units, check, within_s=0.2) is Outcome.BACK
+    assert config.read_text() == old and units.done == ["restart", "restart"]
+    assert left(config) == {"site.toml", "site.toml.good"}
+
+
+@pytest.mark.parametrize("step", range(1, 9))
+@pytest.mark.parametrize("before", [True, False])
+def test_a_power_cut_at_each_rename_ends_in_the_old_config(
+    config: Path, new: Path, monkeypatch: pytest.MonkeyPatch, step: int, before: bool
+) -> None:
+    """Nothing proves itself here, so that the old config has to come back whenever the new one was in force."""
+    old, real, count = config.read_text(), durable.rename, 0
+
+    def cut(source: Path, target: Path) -> None:
+        nonlocal count
+        count += 1
+        if count == step and before:
+            raise PowerCutError
+        real(source, target)
+        if count == step:
+            raise PowerCutError
+
+    monkeypatch.setattr(durable, "rename", cut)
+    try:
+        apply(new, config, NoUnits(), check, within_s=0)
+    except PowerCutError:
+        assert step <= 6
+    else:
+        assert step > 6, "the cut came nowhere"
+    monkeypatch.setattr(durable, "rename", real)
+    assert config.read_text() in (old, new.read_text())
+    resume(config, NoUnits(), within_s=0)
+    assert config.read_text() == old and not Files(config).applying.exists()
+    assert resume(config, NoUnits(), within_s=0) is Outcome.NOTHING
+
+
+def test_a_power_cut_while_the_units_restart(config: Path, new: Path) -> None:
+    old = config.read_text()
+
+    class Cut(NoUnits):
+        def restart(self) -> None:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        apply(new, config, Cut(), check, within_s=0)
+    assert config.read_text() == new.read_text()
+    with pytest.raises(ConfigError, match="end it first with zorgkiosk apply --resume"):
+        apply(new, config, NoUnits(), check, within_s=0)
+    assert resume(config, NoUnits(), within_s=0) is Outcome.BACK
+    assert config.read_text() == old
+
+
+def test_a_config_that_was_lost_halfway_comes_back(config: Path, new: Path) -> None:
+    old = config.read_text()
+    units: Callable[[], None] = config.unlink
+
+    class Cut(NoUnits):
+        def restart(self) -> None:
+            units()
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        apply(new, config, Cut(), check)
+    assert resume(config, NoUnits(), within_s=0) is Outcome.BACK and config.read_text() == old

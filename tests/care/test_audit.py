@@ -1,0 +1,230 @@
+"""What was done to a box is logged by device and role, written out, and verified from outside."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from care_box import NoUnits, write_site
+
+from zorgkiosk.care.apply import Outcome, apply, resume
+from zorgkiosk.care.reset import factory_reset
+from zorgkiosk.cli import main
+from zorgkiosk.config_file import ConfigError, Problem
+from zorgkiosk.contract.events import Event, JournalHead, Said
+from zorgkiosk.hub.inbox import Inbox
+from zorgkiosk.lab.authority import Authority
+from zorgkiosk.site.clock import SystemClock
+from zorgkiosk.site.config import SiteConfig, load_site
+from zorgkiosk.site.config_log import record
+from zorgkiosk.site.journal import JournalLine
+from zorgkiosk.site.panel.actions import Taps
+from zorgkiosk.site.store import Store, StoreView
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_site(tmp_path / "etc", Authority.create(tmp_path / "ca"), 1)
+
+
+@pytest.fixture
+def site(file: Path) -> SiteConfig:
+    return load_site(file)
+
+
+def tap(site: SiteConfig, times: int) -> None:
+    """As the unit does: begin, tap, and tell the last line in the end."""
+    clock = SystemClock.of_this_boot()
+    store = Store.open(site.panel_db, "panel", clock)
+    store.begin_journal()
+    for _ in range(times):
+        Taps(site, store, clock).step("elv-laag", 1)
+    store.tell_head()
+    store.close()
+
+
+def log_of(site: SiteConfig) -> list[tuple[str, ...]]:
+    rows = reversed(StoreView(site.care_db).journal(skip=0, limit=99))
+    return [(row.line.device, row.line.role, row.line.verb, row.line.value) for row in rows]
+
+
+def by_hand(store: Path, sql: str) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(sql)
+        connection.commit()
+
+
+def verified(*arguments: object) -> int:
+    return main(["audit", "verify", *map(str, arguments)])
+
+
+def test_a_change_of_config_is_logged_when_it_begins_and_when_it_ends(file: Path, site: SiteConfig) -> None:
+    new = file.with_name("new.toml")
+    new.write_text(file.read_text().replace("total = 4", "total = 5"))
+    assert apply(new, file, NoUnits(), lambda _: (), within_s=0.05) is Outcome.BACK
+    assert log_of(site) == [
+        ("console", "technicus", "apply", "begun"),
+        ("console", "technicus", "apply", "back"),
+    ]
+    new.write_text("[site")
+    with pytest.raises(ConfigError):
+        apply(new, file, NoUnits(), lambda each: (Problem.of_file(each, "is no TOML"),))
+    assert len(log_of(site)) == 2, "what check refuses changes nothing"
+
+
+def test_what_the_box_ends_by_itself_after_a_power_cut_is_logged_as_its_own(file: Path, site: SiteConfig) -> None:
+    good, applying = file.with_name("site.toml.good"), file.with_name("site.toml.applying")
+    good.write_bytes(file.read_bytes())
+    applying.write_text("0" * 64 + " 0\n")
+    file.unlink()
+    assert resume(file, NoUnits()) is Outcome.BACK
+    assert log_of(site) == [("box", "systeem", "apply", "back")]
+
+
+def test_a_log_that_takes_nothing_keeps_nobody_from_curing_the_box(
+    file: Path, site: SiteConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.care_db.mkdir(parents=True)  # nothing can be opened there
+    assert not record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
+    assert "is not in the log of this box" in caplog.text
+    assert apply(file, file, NoUnits(), lambda _: (), within_s=0.05) is Outcome.BACK
+
+
+def test_a_reset_begins_new_chains_that_name_the_old_ones(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
+    old = {store: StoreView(store).journal_head() for store in (site.panel_db, site.care_db)}
+    assert factory_reset(site, lambda _: "vvt-linde", NoUnits())
+    assert log_of(site) == [("console", "technicus", "factory-reset", str(old[site.panel_db]))]
+    tap(site, 1)
+    for store, head in old.items():
+        with StoreView(store).chain() as chain:
+            assert chain is not None and head is not None and chain.begun_after == head
+    assert verified("--config", file) == 0, capsys.readouterr().out
+
+
+def test_a_file_put_in_place_of_the_store_is_noticed(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 2)
+    head = site.panel_db.with_suffix(".head")
+    kept = head.read_bytes()
+    for part in site.panel_db.parent.glob("panel.*"):
+        part.unlink()
+    tap(site, 1)
+    head.write_bytes(kept)
+    assert verified("--config", file) == 1
+    assert (
+        "✗ panel.db: row 1: does not follow the journal that was here, which went to row 3" in capsys.readouterr().out
+    )
+
+
+def test_rows_taken_from_the_end_are_noticed_by_the_file_beside_the_store(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    assert verified("--config", file) == 0
+    assert "✓ panel.db: rows 1 to 4 are whole, held against 1 known heads" in capsys.readouterr().out
+    by_hand(site.panel_db, "DELETE FROM journal WHERE sequence > 2")
+    assert verified("--config", file) == 1
+    assert "✗ panel.db: row 3: is missing, and all after it: there was a row 4" in capsys.readouterr().out
+
+
+def test_an_export_is_verified_without_the_box(
+    file: Path, site: SiteConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
+    out = tmp_path / "journal.jsonl"
+    assert main(["audit", "export", "--config", str(file), "--out", str(out)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert main(["audit", "export", "--config", str(file), "--out", str(out)]) == 74, "evidence is not overwritten"
+    assert main(["audit", "export", str(site.panel_db)]) == 0
+    assert capsys.readouterr().out.splitlines() == out.read_text().splitlines()[:5]
+    assert verified(out) == 0
+    said = capsys.readouterr().out
+    assert "journal 1 (panel): rows 1 to 4" in said and "journal 2 (care): rows 1 to 2" in said
+    lines = out.read_text().splitlines()
+    spoilt = json.loads(lines[3]) | {"value": "9"}
+    out.write_text("\n".join([*lines[:3], json.dumps(spoilt), *lines[4:]]))
+    assert verified(out) == 1
+    said = capsys.readouterr().out
+    assert "✗ journal.jsonl, journal 1 (panel): row 3: its hash does not fit" in said
+    assert "✓ journal.jsonl, journal 2 (care)" in said, "each journal is judged by itself"
+    out.write_text("\n".join(lines[:4]))
+    assert verified(out) == 1 and "row 4: is missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nonsense", "line 1 is no JSON object"),
+        ('{"format": "zorgkiosk-journal-2"}', "line 1 does not begin a journal"),
+        ('{"format": "zorgkiosk-journal-1", "start": "x"}', "line 1 does not say where"),
+        ("[1]", "line 1 is no JSON object"),
+    ],
+)
+def test_what_is_no_export_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text(text)
+    assert verified(file) == 1 and told in capsys.readouterr().out
+
+
+def test_what_is_not_there_cannot_be_verified(tmp_path: Path, file: Path) -> None:
+    assert verified(tmp_path / "nothing") == 74
+    assert verified("--config", file) == 1, "a box without any journal proves nothing"
+
+
+def test_a_chain_written_anew_on_the_box_is_found_by_what_the_hub_heard(
+    file: Path, site: SiteConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    view = StoreView(site.panel_db)
+    epoch, head = view.epoch(), view.journal_head()
+    view.close()
+    assert epoch is not None and head is not None
+    hub = tmp_path / "hub.toml"
+    hub.write_text(
+        '[hub]\nregion = "oost"\ndatabase = "sqlite:///hub.db"\n[broker]\nhost = "h"\nca_file = "a"\n'
+        'certificate_file = "b"\nkey_file = "c"\n[[site]]\nname = "vvt-linde"\ntitle = "L"\nkind = "vvt"\n'
+    )
+    now = datetime.now(UTC)
+    inbox = Inbox.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    with inbox.commit(now) as commit:
+        said = Said(now, "3f0c2c3e-6a0e-4b7e-9d8c-2f4f3c1f7a55", 1, True)
+        data = JournalHead(line=head.sequence, sha256=head.hash)
+        commit.take([Event("oost", "vvt-linde", "panel", epoch, 1, 0, said, data)])
+    inbox.close()
+    assert main(["hub", "heads", "vvt-linde", "--config", str(hub)]) == 0
+    heads = tmp_path / "heads.jsonl"
+    heads.write_text(capsys.readouterr().out)
+    assert verified("--config", file, "--heads", heads) == 0
+    # A checkpoint of one's own is a checkpoint, but who reads on sees what it took along.
+    clock = SystemClock.of_this_boot()
+    store = Store.open(site.panel_db, "panel", clock)
+    with store.transaction() as change:
+        assert change.forget_journal(now, most=0) == 4
+    store.tell_head()
+    store.close()
+    capsys.readouterr()
+    assert verified("--config", file, "--heads", heads) == 0
+    assert (
+        "held against 1 known heads; 1 more are of rows that a checkpoint says were removed" in capsys.readouterr().out
+    )
+    # Whoever may write the store and the file beside it makes a chain that is whole by itself.
+    by_hand(site.panel_db, "DELETE FROM journal")
+    site.panel_db.with_suffix(".head").unlink()
+    tap(site, 5)
+    assert verified("--config", file) == 0
+    assert verified("--config", file, "--heads", heads) == 1
+    assert "is not the row that was there: the chain was written anew" in capsys.readouterr().out
+    heads.write_text("{}")
+    assert verified("--config", file, "--heads", heads) == 74

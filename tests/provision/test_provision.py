@@ -1,0 +1,216 @@
+"""What `provision` makes, keeps and does not touch."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from provision_region import SITES, TEMPLATES, make_region
+
+from shipped import FIRMWARE
+from zorgkiosk.cli import main
+from zorgkiosk.config_file import ConfigError
+from zorgkiosk.provision.authority import Authority, AuthorityError, Member
+from zorgkiosk.provision.bundle import SUMS, unpack
+from zorgkiosk.provision.config import load_region
+from zorgkiosk.provision.region import LOG, provision, revoke
+from zorgkiosk.site.chain import Whole, verify
+from zorgkiosk.site.checks import check_site
+from zorgkiosk.site.config import load_site
+from zorgkiosk.site.store import StoreView
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def region(tmp_path: Path) -> Path:
+    return make_region(tmp_path / "region")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def certificate(region: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((region / "pki" / "issued" / f"{name}.pem").read_bytes())
+
+
+def test_a_second_run_changes_nothing(region: Path) -> None:
+    first = provision(region, TEMPLATES, NOW)
+    assert "vvt-linde: certificate issued" in first and "sites/hap-noord/secrets.toml: written" in first
+    before = content(region)
+    assert provision(region, TEMPLATES, NOW + timedelta(days=1)) == []
+    assert content(region) == before
+
+
+def test_the_unpacked_bundle_is_a_box_that_check_calls_good(region: Path, tmp_path: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    for name in SITES:
+        root = tmp_path / name
+        with tarfile.open(region / "out" / name / "zorgkiosk.tar") as tar:
+            tar.extractall(root, filter="fully_trusted")  # noqa: S202 - we packed it ourselves
+        etc = root / "etc" / "zorgkiosk"
+        found = check_site(etc / "site.toml", NOW, set(SITES))
+        assert found == (), [str(problem) for problem in found]
+        page = (etc / "zorgkiosk-kiosk.env").read_text(encoding="utf-8").splitlines()[-1]
+        assert page == f"ZORGKIOSK_PANEL_URL=http://127.0.0.1:{load_site(etc / 'site.toml').panel.port}/"
+
+
+def test_a_bundle_holds_nothing_outside_the_folder_of_the_box(region: Path) -> None:
+    """Units and the front's configuration are the package's: a copy of them would outlive its next version."""
+    provision(region, TEMPLATES, NOW)
+    for name in SITES:
+        packed = unpack((region / "out" / name / "zorgkiosk.tar").read_bytes())
+        assert {path for path in packed if not path.startswith("etc/zorgkiosk/")} == set()
+        assert not [path for path in packed if "/front/" in path or path.endswith(".service")]
+
+
+def test_the_first_start_takes_the_bundle_and_then_starts_the_units(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    said = (region / "out" / "vvt-linde" / "user-data").read_text(encoding="utf-8")
+    assert said.startswith("#cloud-config\n") and "{{" not in said
+    steps = [
+        "zorgkiosk_*_",
+        "disable, --now, mosquitto",
+        "start, zorgkiosk-take-bundle.service",
+        "start, zorgkiosk-site",
+    ]
+    assert sorted(steps, key=said.index) == steps
+
+
+def test_secrets_are_their_owner_s_everywhere(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    for file in region.rglob("*.key"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    bundle = region / "out" / "hap-noord" / "zorgkiosk.tar"
+    assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
+    with tarfile.open(bundle) as tar:
+        modes = {Path(member.name).name: member.mode for member in tar if member.isfile()}
+        names = tar.getnames()
+    secret = {name for name, mode in modes.items() if mode == 0o600}
+    assert secret == {"site-key.pem", "secrets.toml"}
+    assert not any("ca.key" in name for name in names)
+
+
+def test_the_bundle_knows_no_clock_and_no_user(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    with tarfile.open(fileobj=io.BytesIO((region / "out" / "vvt-linde" / "zorgkiosk.tar").read_bytes())) as tar:
+        members = tar.getmembers()
+    assert {(each.mtime, each.uid, each.gid, each.uname) for each in members} == {(0, 0, 0, "")}
+    names = [each.name for each in members]
+    assert names[0] == SUMS and names[1:] == sorted(names[1:])
+
+
+def test_a_certificate_is_renewed_in_time_and_the_others_are_left_alone(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    ends = certificate(region, "hap-noord").not_valid_after_utc
+    assert provision(region, TEMPLATES, ends - timedelta(days=61)) == []
+    said = provision(region, TEMPLATES, ends - timedelta(days=60))
+    assert "hap-noord: certificate renewed" in said and "broker: certificate renewed" in said
+    assert "out/hap-noord/zorgkiosk.tar: written" in said
+    assert certificate(region, "hap-noord").not_valid_after_utc > ends
+    assert any("renewed" in each for each in provision(region, TEMPLATES, NOW, renew_days=365 * 3))
+
+
+def test_a_broker_with_another_address_gets_another_certificate(tmp_path: Path) -> None:
+    authority = Authority.open(tmp_path / "pki", "oost", NOW)
+    assert authority.ensure(Member("broker", ("hub.example",)), NOW) == "issued"
+    assert authority.ensure(Member("broker", ("hub.example",)), NOW) == ""
+    assert authority.ensure(Member("broker", ("127.0.0.1",)), NOW) == "issued again"
+
+
+def test_a_revoked_site_is_on_the_list_out_of_the_acl_and_gets_a_new_certificate_when_asked(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    serial = certificate(region, "vvt-linde").serial_number
+    said = revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert {"out/hub/broker/revoked.pem: written", "out/hub/broker/mosquitto.acl: written"} <= set(said)
+    crl = x509.load_pem_x509_crl((region / "out" / "hub" / "broker" / "revoked.pem").read_bytes())
+    assert crl.get_revoked_certificate_by_serial_number(serial) is not None
+    assert crl.next_update_utc is not None and crl.next_update_utc > NOW + timedelta(days=3000)
+    acl = region / "out" / "hub" / "broker" / "mosquitto.acl"
+    assert "user vvt-linde" not in acl.read_text() and "user hap-zuid" in acl.read_text()
+    with pytest.raises(ConfigError, match="has no certificate: nothing to revoke"):
+        revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert "vvt-linde: certificate issued" in provision(region, TEMPLATES, NOW)
+    assert certificate(region, "vvt-linde").serial_number != serial and "user vvt-linde" in acl.read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "vvt-linde"', 'name = "vvt-eik"', "site.toml:3:1: site.name: is not the folder's name"),
+        ('region = "oost"', 'region = "west"', "site.toml:5:1: site.region: is 'west', in region.toml it is 'oost'"),
+        ("port = 8883", "port = 8884", "hub.port: is '8884', in region.toml it is '8883'"),
+        ('ca_file = "region-ca.pem"', 'ca_file = "/opt/ca.pem"', "hub.ca_file: /opt/ca.pem does not come along"),
+    ],
+)
+def test_a_site_that_does_not_fit_its_region_is_told(region: Path, old: str, new: str, told: str) -> None:
+    file = region / "sites" / "vvt-linde" / "site.toml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(ConfigError) as refused:
+        provision(region, TEMPLATES, NOW)
+    assert told in str(refused.value)
+
+
+def test_an_agreement_with_a_stranger_is_told_with_its_line(region: Path) -> None:
+    file = region / "sites" / "hap-noord" / "site.toml"
+    file.write_text(file.read_text().replace('name = "hap-zuid"', 'name = "hap-zuit"'))
+    with pytest.raises(ConfigError, match="partner 'hap-zuit' is not known, did you mean 'hap-zuid'"):
+        provision(region, TEMPLATES, NOW)
+    assert not (region / "out").exists()
+
+
+def test_an_authority_that_lost_its_key_is_not_replaced_in_silence(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    (region / "pki" / "ca.key").unlink()
+    with pytest.raises(AuthorityError, match="put back its backup"):
+        provision(region, TEMPLATES, NOW)
+
+
+def test_the_command_says_what_it_did(region: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["provision", str(region), "--templates", str(FIRMWARE)]
+    assert main(arguments) == 0 and "hap-noord: certificate issued" in capsys.readouterr().out
+    assert main(arguments) == 0 and capsys.readouterr().out == "nothing to change\n"
+    assert main(["revoke", str(region), "hap-zuid", "--templates", str(FIRMWARE)]) == 0
+    assert "take it up by themselves" in capsys.readouterr().out
+    assert main(["provision", str(region / "sites")]) == 78
+
+
+def test_the_shipped_region_is_valid() -> None:
+    region = load_region(FIRMWARE / "region")
+    sites = [load_site(file) for file in (FIRMWARE / "example").glob("*/site.toml")]
+    assert {site.site.region for site in sites} == {region.region.name}
+    assert {site.hub.host for site in sites} == {region.broker.host}
+
+
+def test_boxes_are_told_whose_releases_to_trust_once_the_region_says_so(region: Path) -> None:
+    def bundled() -> bytes | None:
+        with tarfile.open(region / "out" / "vvt-linde" / "zorgkiosk.tar") as tar:
+            name = "etc/zorgkiosk/update-keys"
+            return None if name not in tar.getnames() else (tar.extractfile(name) or io.BytesIO()).read()
+
+    provision(region, TEMPLATES, NOW)
+    assert bundled() is None
+    (region / "update-keys").write_text("0123456789abcdef AAAA releases\n")
+    assert "out/vvt-linde/zorgkiosk.tar: written" in provision(region, TEMPLATES, NOW)
+    assert bundled() == b"0123456789abcdef AAAA releases\n"
+
+
+def test_what_was_done_with_the_authority_is_logged_in_a_chain(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    provision(region, TEMPLATES, NOW)
+    revoke(region, "vvt-linde", TEMPLATES, NOW)
+    view = StoreView(region / LOG)
+    told = [(row.line.role, row.line.verb, row.line.subject) for row in reversed(view.journal(skip=0, limit=99))]
+    with view.chain() as chain:
+        assert chain is not None and isinstance(verify(chain.links, chain.start), Whole)
+    view.close()
+    issued = [subject for _, verb, subject in told if verb == "certificate"]
+    assert {*SITES, "broker", "hub-intake", "hub-board"} <= set(issued) and len(issued) == len(set(issued))
+    assert told[-2:] == [("technicus", "provision", "oost"), ("technicus", "revoke", "vvt-linde")]

@@ -1,0 +1,192 @@
+"""Everything `check` finds, each with its line and its cure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shipped import ANNOUNCEMENTS
+from zorgkiosk.cli import main
+from zorgkiosk.lab.authority import Authority
+from zorgkiosk.site.checks import check_site
+
+NOW = datetime.now(UTC)
+LATE = NOW - timedelta(days=10)
+"""The throw-away CA's certificates live thirty days: seen from here they end in forty."""
+
+SITE = f"""[site]
+name = "hap-noord"
+title = "Noord"
+region = "oost"
+[hub]
+host = "hub.example"
+ca_file = "ca.pem"
+certificate_file = "hap-noord.pem"
+key_file = "hap-noord.key"
+[front]
+address = "192.0.2.10"
+trunk_addresses = ["192.0.2.1"]
+[announcements]
+folder = "{ANNOUNCEMENTS}"
+[telephony]
+workers = 4
+[[desk]]
+id = "desk-1"
+title = "Werkplek 1"
+phone = "phone1"
+[[desk]]
+id = "desk-2"
+title = "Werkplek 2"
+phone = "phone2"
+[[partner]]
+name = "hap-zuid"
+title = "Zuid"
+address = "203.0.113.5"
+agreed_on = "2026-01-01"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    authority = Authority.create(tmp_path)
+    authority.issue("hap-noord")
+    authority.issue("hap-oud")
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text('[phones]\nphone1 = "lang-genoeg"\nphone2 = "lang-genoeg"\n')
+    secrets.chmod(0o600)
+    (tmp_path / "site.toml").write_text(SITE)
+    return tmp_path
+
+
+def found(folder: Path, now: datetime = LATE, region: set[str] | None = None) -> list[str]:
+    """Problems without the folder's own path."""
+    told = check_site(folder / "site.toml", now, region)
+    return [
+        ("" if problem.severity == "error" else "warning: ") + str(problem).replace(f"{folder}/", "")
+        for problem in told
+    ]
+
+
+def test_a_good_site_has_no_problems(folder: Path) -> None:
+    assert found(folder, NOW - timedelta(minutes=30), {"hap-noord", "hap-zuid"}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "hap-zuid"', 'nmae = "hap-zuid"', "26:1: partner[0].nmae: is not a key of this section, did you mean"),
+        ("workers = 4", 'workers = "x"', "16:1: telephony.workers: "),
+        ('phone = "phone2"', "", "21:1: desk[1]: a desk has either a phone or an extension: write one of them"),
+        ('phone = "phone2"', 'phone = "phone3"', "24:1: [[desk]] desk-2: phone 'phone3' has no password: write it"),
+        ('phone = "phone2"', 'phone = "phone1"', "24:1: [[desk]] phone 'phone1' stands twice"),
+        ('phone = "phone2"', 'extension = "0112"', "24:1: desk[1].extension: '0112' is an emergency number"),
+        ("workers = 4", 'last_resort = "112"', "16:1: telephony.last_resort: '112' is an emergency number"),
+        (
+            'agreed_on = "2026-01-01"',
+            'agreed_on = "2026-01-01"\nredirect_to = "sip:112@pbx.example"',
+            "30:1: partner[0].redirect_to: '112' is an emergency number",
+        ),
+        ("workers = 4", "worker_sip_port = 5070", "16:1: [telephony] worker_sip_port: 5070-5081 clashes with [front]"),
+        ('address = "192.0.2.10"', 'address = "192.0.2.10"\ntls_port = 5060', "12:1: [front] tls_port: 5060 clashes"),
+        ("workers = 4", "worker_rtp_port = 65500", "16:1: [telephony] worker_rtp_port: 65500 leaves no room"),
+        ('host = "hub.example"', 'host = "hub.example"\nca_flie = "x"', "7:1: hub.ca_flie: is not a key of this sect"),
+        ("[hub]", "[hub", "5:5: is not TOML: "),
+    ],
+)
+def test_each_mistake_in_the_text_has_its_line(folder: Path, old: str, new: str, told: str) -> None:
+    assert old in SITE
+    (folder / "site.toml").write_text(SITE.replace(old, new, 1))
+    sentences = found(folder)
+    assert any(sentence.startswith(f"site.toml:{told}") for sentence in sentences), sentences
+
+
+def test_one_wrong_key_does_not_hide_what_does_not_fit_together(folder: Path) -> None:
+    text = SITE.replace("workers = 4", "worker = 4").replace('phone = "phone2"', 'phone = "phone3"')
+    (folder / "site.toml").write_text(text)
+    first, second = found(folder)
+    assert "telephony.worker: is not a key" in first and "phone 'phone3' has no password" in second
+
+
+def test_a_missing_key_is_pointed_to_at_its_section(folder: Path) -> None:
+    (folder / "site.toml").write_text(SITE.replace('host = "hub.example"\n', ""))
+    assert "site.toml:5:1: hub.host: is missing: add it" in found(folder)
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (1, "warning: site.toml:8:1: hub.certificate_file: hap-noord.pem expires on"),
+        (31, "site.toml:8:1: hub.certificate_file: hap-noord.pem has expired on"),
+        (-1, "site.toml:8:1: hub.certificate_file: hap-noord.pem is valid from"),
+    ],
+)
+def test_the_age_of_the_certificate_is_told(folder: Path, days: int, told: str) -> None:
+    assert any(sentence.startswith(told) for sentence in found(folder, NOW + timedelta(days=days)))
+
+
+def test_files_that_are_missing_or_somebody_else_s(folder: Path) -> None:
+    text = SITE.replace("hap-noord.pem", "hap-oud.pem").replace("ca.pem", "weg.pem")
+    (folder / "site.toml").write_text(text)
+    told = "\n".join(found(folder))
+    assert "site.toml:7:1: hub.ca_file: weg.pem is not there: put it there" in told
+    assert (
+        "site.toml:8:1: hub.certificate_file: hap-oud.pem is the certificate of 'hap-oud', not of 'hap-noord'" in told
+    )
+    assert "site.toml:9:1: hub.key_file: does not belong to certificate_file" in told
+
+
+def test_a_file_that_is_no_certificate_and_a_ca_of_another_region(folder: Path) -> None:
+    shutil.copy(Authority.create(folder / "elders", "Elders").ca_file, folder / "ca.pem")
+    assert "site.toml:7:1: hub.ca_file: is not the CA that issued" in "\n".join(found(folder))
+    (folder / "hap-noord.pem").write_text("geen certificaat")
+    assert "site.toml:8:1: hub.certificate_file: hap-noord.pem holds no certificate" in "\n".join(found(folder))
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (0o600, []),
+        (0o640, ["warning: secrets.toml:1:1: its group can read it (mode 0640): right only for"]),
+        (0o660, ["secrets.toml:1:1: has mode 0660, wider than it needs: chmod 600"]),
+        (0o644, ["secrets.toml:1:1: everybody can read it: chmod 600"]),
+    ],
+)
+def test_secrets_are_their_owner_s(folder: Path, mode: int, told: list[str]) -> None:
+    (folder / "secrets.toml").chmod(mode)
+    sentences = [each for each in found(folder) if "secrets.toml" in each]
+    assert len(sentences) == len(told)
+    assert all(each.startswith(want) for each, want in zip(sentences, told, strict=True))
+
+
+def test_an_agreement_with_a_site_the_region_does_not_have(folder: Path) -> None:
+    sentence = "site.toml:26:1: partner[0].name: partner 'hap-zuid' is not known, did you mean 'hap-zuidd'?"
+    assert found(folder, LATE, {"hap-noord", "hap-zuidd"})[-1:] == [sentence]
+    assert found(folder, LATE, None)[-1:] != [sentence]
+
+
+def test_the_region_around_the_file_is_found_and_told_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    region = folder / "region"
+    site = region / "sites" / "hap-noord"
+    site.mkdir(parents=True)
+    for file in ("site.toml", "secrets.toml", "ca.pem", "hap-noord.pem", "hap-noord.key"):
+        shutil.copy2(folder / file, site)
+    (region / "region.toml").touch()
+    assert main(["check", "--json", str(site / "site.toml")]) == 78
+    told = json.loads(capsys.readouterr().out)
+    last = told[-1]
+    assert (last["line"], last["column"], last["key"], last["severity"]) == (26, 1, "partner[0].name", "error")
+    assert "partner 'hap-zuid' is not known" in last["problem"] and last["file"] == str(site / "site.toml")
+
+
+def test_config_show_tells_values_origins_and_no_secret(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", str(folder / "site.toml")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert f"telephony.workers = 4  # {folder}/site.toml:16" in told
+    assert "telephony.ring_s = 20  # default" in told and "panel.port = 8080  # default" in told
+    assert f'desk[1].phone = "phone2"  # {folder}/site.toml:24' in told
+    assert f'secrets.phones.phone1 = "••••••••"  # {folder}/secrets.toml:2' in told
+    assert "lang-genoeg" not in "\n".join(told)
