@@ -339,9 +339,3 @@ def test_the_migration_goes_back_and_on_again(tmp_path: Path, clock: HandClock) 
     again = Store.open(path, "panel", clock)
     note(again, 5)
     assert values(again) == ["4", "5"] and isinstance(found(path), Whole)
-
-
-def test_the_migrations_make_what_the_code_expects(store: Store) -> None:
-    with store._engine.begin() as connection:
-        made = [row[1] for row in connection.exec_driver_sql("PRAGMA table_info(journal)")]
-    assert made == [column.name for column in schema.journal.c]

@@ -135,7 +135,12 @@ class Bench:
 
     @contextmanager
     def listening(self, partner: str) -> Iterator[socket.socket]:
-        """The bare TCP listener at the partner's address."""
+        """The bare TCP listener at the partner's address, once the front has seen that an earlier one is gone: what it
+        sends in the very moment of its end is lost."""
+        deadline = time.monotonic() + 5
+        while any(each["src_port"] == self.port_of(partner) for each in self.ask("core.tcp_list")):
+            assert time.monotonic() < deadline, self.ask("core.tcp_list")
+            time.sleep(0.005)
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((PARTNER, self.port_of(partner)))

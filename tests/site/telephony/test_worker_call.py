@@ -31,6 +31,7 @@ from zorgkiosk.site.telephony.worker.call import (
     MOST_LEGS,
     NO_LINE_END_S,
     NO_LINE_REFUSE_S,
+    PARTNER_SILENT_S,
     UNDECIDED_REFUSE_S,
     Identity,
     OneCall,
@@ -105,6 +106,23 @@ def test_a_caller_is_offered_and_held() -> None:
     offer = Call("id-1", "trunk", 0, False, 100.0, 30.0)
     assert call.fact(ARRIVED, 100.0) == [Tell(CallOffered(offer))]
     assert call.command(HOLD, 100.1) == [Announce(CALLER, ("wait.wav", "soon.wav"), 15.0, True)]
+
+
+def test_a_partner_that_says_nothing_at_all_is_given_up_and_the_line_hears_so_once() -> None:
+    call = waiting(ONE, TWO)
+    call.fact(Ringing(ONE), 101.1)
+    assert call.tick(101.0 + PARTNER_SILENT_S - 0.1) == []
+    assert call.tick(101.0 + PARTNER_SILENT_S) == [Tell(LegEnded(TWO, 408, "not a word")), Withdraw(TWO)]
+    assert call.tick(101.0 + 2 * PARTNER_SILENT_S) == [], "a desk may ring longer, and nothing is said twice"
+    assert call.fact(PickedUp(TWO), 107.0) == [Beep(TWO)], "the line has asked another partner by now"
+    assert call.fact(Gone(TWO, 200, "OK"), 107.3) == []
+    assert call.fact(PickedUp(ONE), 108.0) == [Accept(CALLER), Connect(CALLER, ONE), Tell(LegAnswered(ONE))]
+
+
+def test_a_partner_whose_line_has_spoken_may_keep_the_caller_waiting() -> None:
+    call = waiting(TWO)
+    call.fact(Ringing(TWO), 101.1)
+    assert call.tick(101.0 + 10 * PARTNER_SILENT_S) == []
 
 
 def test_the_first_to_pick_up_gets_the_caller_and_the_rest_is_withdrawn() -> None:

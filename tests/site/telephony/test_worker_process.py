@@ -29,6 +29,7 @@ from zorgkiosk.site.telephony.messages import (
     UrgentPressed,
     WithdrawLeg,
 )
+from zorgkiosk.site.telephony.worker.call import PARTNER_SILENT_S
 
 pytest.importorskip("pjsua2", reason="the call worker needs pjsua2")
 pytestmark = pytest.mark.integration
@@ -557,6 +558,21 @@ def test_dead_destinations_fail_within_four_seconds_and_make_room_for_others(ben
     talk(bench, caller, desk)
 
 
+def test_a_partner_of_whom_only_the_front_spoke_is_given_up(bench: Bench, announcement: str) -> None:
+    """Its 100 stops every timer of the stack: something between the two fronts hangs."""
+    caller = held(bench, announcement)
+    bench.line.say(RingLeg("partner/hap-b", "sip:line@hap-b", True, {}))
+    partner = bench.called("line")
+    partner.speaking = False
+    partner.reply(100)
+    assert bench.event(LegEnded, timeout_s=PARTNER_SILENT_S + 1) == LegEnded("partner/hap-b", 408, "not a word")
+    bench.until(lambda: partner.got("CANCEL"), why="its place at the partner is kept")
+    desk = ring(bench, "one")
+    desk.reply(200, sdp=True)
+    bench.event(LegAnswered)
+    talk(bench, caller, desk)
+
+
 def test_a_phone_that_refuses_at_once_and_is_rung_again_and_again(bench: Bench, announcement: str) -> None:
     """Forty dialogs at full speed would be more sockets than the stack survives."""
     held(bench, announcement)
@@ -668,6 +684,7 @@ def test_a_partner_call_is_srtp_on_both_ends(bench: Bench, announcement: str, tm
         )
         offered = there.until(lambda: other.line.last(CallOffered)).call
         assert (offered.origin, offered.hops) == ("hap-a", 1)
+        other.line.say(Hold((announcement,)))
         other.line.say(RingLeg("desk/far", "sip:far@desk", False, {}))
         desk = there.until(lambda: other.town.called("far"))
         desk.reply(200, sdp=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import wave
@@ -12,6 +13,7 @@ NOTES = ((659.3, 0.25), (523.3, 0.45))
 LOUDNESS = 0.5
 
 
+@functools.cache
 def chime() -> bytes:
     """WAV (RIFF, PCM, 16 bits, mono), about 11 kB."""
     samples = [

@@ -64,6 +64,9 @@ UNDECIDED_REFUSE_S = 3.0
 """An attached line that says nothing about a new caller for this long hangs."""
 NO_LINE_END_S = 60.0
 """Nobody will ever ring for a waiting caller whose line stays away this long."""
+PARTNER_SILENT_S = 3.0
+"""A partner's line says 183 at once, and our front finds a dead one in 2.3 s. When neither is heard, something on the
+way hangs that nobody foresaw, and the caller is not left to it."""
 LONGEST_STALL_S = 60.0
 """A worker that was held up for longer than this is none; then it is the clock that was set."""
 URGENT_KEY = "1"
@@ -147,7 +150,7 @@ class OneCall:
                 self._retiring = True
                 return [] if held else [Stop()]
             case RingLeg(), held:
-                return list(self._ring(command, held))
+                return list(self._ring(command, held, now_s))
             case _, None:
                 log.info("%s came for no caller", type(command).__name__)
                 return []
@@ -169,7 +172,7 @@ class OneCall:
         return []
 
     def tick(self, now_s: float) -> list[Act]:
-        """Fail open: nobody waits for a line that is not there. Call it ten times a second or so."""
+        """Fail open: nobody waits for a line or a partner that is not there. Call it ten times a second or so."""
         held = self._held
         if held is None or held.bridged or held.ending:
             return []
@@ -187,7 +190,7 @@ class OneCall:
         if not self._attached and unheard_s >= NO_LINE_END_S:
             log.warning("no line for %d s; the waiting caller is let go", NO_LINE_END_S)
             return list(self._end(held, "lost", now_s))
-        return []
+        return list(self._give_up_silent(held, now_s))
 
     # --- facts ---
 
@@ -273,7 +276,7 @@ class OneCall:
         elif leg := held.legs.pop(fact.party, None):
             if fact.party == held.bridged:
                 yield from self._end(held, held.outcome, now_s)
-            else:
+            elif not leg.given_up:
                 left = LegEnded(fact.party, 487, "withdrawn")
                 yield Tell(left if leg.leaving else LegEnded(fact.party, fact.code, fact.reason))
         if held.gone and not held.legs:
@@ -286,7 +289,7 @@ class OneCall:
 
     # --- orders ---
 
-    def _ring(self, order: RingLeg, held: Held | None) -> Iterator[Act]:
+    def _ring(self, order: RingLeg, held: Held | None, now_s: float) -> Iterator[Act]:
         if held is None or held.ending or held.gone:
             yield Tell(LegEnded(order.leg, 481, "no caller"))
         elif order.leg in held.legs or order.leg == held.party:
@@ -297,7 +300,9 @@ class OneCall:
             yield Tell(LegEnded(order.leg, 503, f"{MOST_LEGS} legs already"))
         else:
             held.decided = True
-            held.legs[order.leg] = LegNow(knows_urgency=not order.partner or held.call.urgent)
+            held.legs[order.leg] = (
+                LegNow(held.call.urgent, heard_by_s=now_s + PARTNER_SILENT_S) if order.partner else LegNow()
+            )
             yield Dial(order.leg, held.party, order.uri, order.partner, sendable(order.headers))
 
     def _accept(self, held: Held) -> Iterator[Act]:
@@ -317,6 +322,14 @@ class OneCall:
         if not held.legs[name].leaving:
             held.legs[name].leaving = True
             yield End(name) if name == held.bridged else Withdraw(name)
+
+    def _give_up_silent(self, held: Held, now_s: float) -> Iterator[Act]:
+        for name, leg in held.legs.items():
+            if leg.state == "calling" and not leg.leaving and now_s >= leg.heard_by_s:
+                log.warning("not a word from %s in %.0f s, nor from the front; given up", name, PARTNER_SILENT_S)
+                leg.given_up = True
+                yield Tell(LegEnded(name, 408, "not a word"))
+                yield from self._leave(held, name)
 
     def _withdraw_all(self, held: Held) -> Iterator[Act]:
         for name in held.legs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from zorgkiosk.site.telephony.messages import TRUNK, Call, CallFinished, Leg, LegState, Outcome
@@ -10,9 +11,12 @@ from zorgkiosk.site.telephony.messages import TRUNK, Call, CallFinished, Leg, Le
 @dataclass
 class LegNow:
     """An outbound leg. `leaving`: it is being withdrawn or ended, whatever the far end does now. `too_late`: it was
-    answered all the same, and hears so. `knows_urgency`: its INVITE said so, or nobody there asks."""
+    answered all the same, and hears so. `knows_urgency`: its INVITE said so, or nobody there asks. `heard_by_s`: a far
+    end that has not even begun to ring by then is given up. `given_up`: the line takes it for ended already."""
 
     knows_urgency: bool = True
+    heard_by_s: float = math.inf
+    given_up: bool = False
     state: LegState = "calling"
     sip_call_id: str = ""
     leaving: bool = False
