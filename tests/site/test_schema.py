@@ -16,7 +16,9 @@ def tables(engine: sa.Engine) -> object:
     with engine.connect() as connection:
         names = sa.inspect(connection).get_table_names()
         columns = {name: connection.exec_driver_sql(f"PRAGMA table_info({name})").fetchall() for name in names}
-        counted = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'").fetchall()
+        counted = connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
+        ).fetchall()
         triggers = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         return columns, sorted(counted), sorted(triggers)
 

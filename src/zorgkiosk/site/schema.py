@@ -61,7 +61,7 @@ journal = sa.Table(
 
 
 for _trigger in TRIGGERS.values():
-    sa.event.listen(journal, "after_create", sa.DDL(_trigger))
+    sa.event.listen(journal, "after_create", sa.DDL(_trigger))  # type: ignore[no-untyped-call]
 
 _version = sa.Table(
     "alembic_version",

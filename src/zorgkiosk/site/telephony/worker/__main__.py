@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import gc
 import logging
+import logging.handlers
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     """0 after `Retire`; 69 without pjsua2 or when its port is taken; 75 when this worker runs already."""
     options = _options(arguments)
     forbid_core_dumps()  # pjsua2 aborts where others raise, and holds the caller's number
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"worker {options.number}: %(message)s")
+    lines = _log(options.number)
     log = logging.getLogger(__name__)
     lock = _lock(options.lock)
     if lock is None:
@@ -46,9 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         phone.start()
     except OSError as error:
         log.error("%s", error)
+        logging.shutdown()
         os._exit(os.EX_UNAVAILABLE)  # the half-started library aborts in its destructors
     identity = Identity(settings.number, os.getpid(), settings.sip_uri)
-    loop = Loop(phone, OneCall(identity, time.monotonic()), Link(options.line), SilenceWatch())
+    loop = Loop(phone, OneCall(identity, time.monotonic()), Link(options.line), SilenceWatch(), lines.flush)
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: loop.shut_down())
     gc.freeze()  # collecting what never goes away would delay the audio's orders
@@ -61,9 +63,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _die(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """An error nobody foresaw ends the process, also one in a callback, which the binding would print and forget."""
+    logging.shutdown()
     sys.__excepthook__(kind, error, trace)
     sys.stderr.flush()
     os._exit(os.EX_SOFTWARE)
+
+
+def _log(number: int) -> logging.handlers.MemoryHandler:
+    """Written when a turn has done what is urgent, or at once from a warning on: a caller does not wait for a line."""
+    stderr = logging.StreamHandler(sys.stderr)
+    stderr.setFormatter(logging.Formatter(f"worker {number}: %(message)s"))
+    lines = logging.handlers.MemoryHandler(1000, logging.WARNING, stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
+    return lines
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

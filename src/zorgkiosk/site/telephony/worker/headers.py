@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import re
@@ -62,6 +63,7 @@ def is_elsewhere(message: str) -> bool:
     return message.startswith("BYE ") and _ELSEWHERE.search(message.partition("\r\n\r\n")[0]) is not None
 
 
+@functools.lru_cache(maxsize=1)
 def introduction(invite: str) -> Introduction:
     """Read the text of an INVITE. What is missing or unreadable gets a safe value.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from zorgkiosk.site.telephony.messages import Event, HangUp, Retire
@@ -31,9 +32,15 @@ class Telephone(Protocol):
 
 
 class Loop:
-    """Carries facts and orders to the state of the call, and its acts to where they belong."""
+    """Carries facts and orders to the state of the call, and its acts to where they belong.
 
-    def __init__(self, phone: Telephone, call: OneCall, link: Link, watch: SilenceWatch) -> None:
+    `write_log` is called when a turn has done what is urgent.
+    """
+
+    def __init__(
+        self, phone: Telephone, call: OneCall, link: Link, watch: SilenceWatch, write_log: Callable[[], None]
+    ) -> None:
+        self._write_log = write_log
         self._phone = phone
         self._call = call
         self._link = link
@@ -72,6 +79,7 @@ class Loop:
             self._shutting_down = False
             self._perform([*self._call.command(HangUp(), now_s), *self._call.command(Retire(), now_s)])
         self._clock(now_s)
+        self._write_log()
 
     def _clock(self, now_s: float) -> None:
         if now_s >= self._next_tick_s:
