@@ -43,6 +43,7 @@ def catalogue(sources: str) -> list[Message]:
 MESSAGES = [message for sources in SPEAKING for message in catalogue(sources)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sources", "at_least"), [*zip(SPEAKING, (150, 70), strict=True)])
 def test_every_sentence_is_translated_and_none_is_left_over(sources: str, at_least: int) -> None:
     ids = {message.id for message in catalogue(sources)}

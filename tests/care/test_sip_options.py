@@ -47,6 +47,7 @@ def test_who_does_not_listen_and_who_says_nothing_are_told_apart() -> None:
     assert not good and told.startswith("not reached (")
 
 
+@pytest.mark.long
 def test_a_request_that_was_lost_is_sent_again() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf_at_first:
         deaf_at_first.bind(("127.0.0.1", 0))

@@ -128,6 +128,7 @@ def test_what_is_no_package_is_refused_in_a_sentence(tmp_path: Path, content: by
         measured(file)
 
 
+@pytest.mark.long
 @given(entries)
 @settings(deadline=None)
 def test_whatever_an_archive_holds_nothing_is_made_outside(wanted: list[tuple[str, bytes, str, bytes]]) -> None:

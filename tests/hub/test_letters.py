@@ -120,6 +120,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(st.sampled_from(sorted(item())), _json)
 def test_an_event_with_any_one_field_changed_is_read_or_set_aside(field: str, value: object) -> None:
     (letter,) = said("events", json.dumps([item(**{field: value})]).encode())

@@ -48,6 +48,7 @@ def calls(answered: list[Answered]) -> set[tuple[str, float, bool]]:
     return {(each.home, each.at_s, each.urgent) for each in answered}
 
 
+@pytest.mark.long
 def test_islands_move_nobody_and_partners_help_the_busy_one() -> None:
     alone = play([BUSY, CALM], as_islands(Policy()), 360, HOURS_S, seed=1)
     helped = play([BUSY, CALM], Policy(), 360, HOURS_S, seed=1)

@@ -106,6 +106,7 @@ def test_the_bundle_knows_no_clock_and_no_user(region: Path) -> None:
     assert names[0] == SUMS and names[1:] == sorted(names[1:])
 
 
+@pytest.mark.long
 def test_a_certificate_is_renewed_in_time_and_the_others_are_left_alone(region: Path) -> None:
     provision(region, TEMPLATES, NOW)
     ends = certificate(region, "hap-noord").not_valid_after_utc

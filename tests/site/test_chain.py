@@ -46,12 +46,14 @@ def test_a_hash_is_what_the_format_says() -> None:
 KNOWN = "a47e62bef80069bc199b428822d7adecab487d6148456105368a814c0d338f89"
 
 
+@pytest.mark.long
 @given(CHAINS)
 def test_a_chain_is_whole(links: list[Link]) -> None:
     assert verify(links, START) == Whole(len(links), START, links[-1].head)
     assert verify(links, START, [link.head for link in links]) == Whole(len(links), START, links[-1].head, len(links))
 
 
+@pytest.mark.long
 @given(CHAINS, st.data())
 def test_an_altered_row_is_found_at_its_place(links: list[Link], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(links) - 1))
@@ -71,6 +73,7 @@ def _with(link: Link, name: str, value: Any) -> Link:
     return Link(**{**vars(link), name: value})
 
 
+@pytest.mark.long
 @given(CHAINS, st.data())
 def test_a_row_taken_out_is_found(links: list[Link], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(links) - 1))
@@ -78,6 +81,7 @@ def test_a_row_taken_out_is_found(links: list[Link], data: st.DataObject) -> Non
     assert isinstance(found, Broken) and found.sequence == at + 1
 
 
+@pytest.mark.long
 @given(CHAINS, st.data())
 def test_rows_taken_from_the_end_are_found_by_who_heard_of_them(links: list[Link], data: st.DataObject) -> None:
     kept = data.draw(st.integers(0, len(links) - 1))
@@ -86,6 +90,7 @@ def test_rows_taken_from_the_end_are_found_by_who_heard_of_them(links: list[Link
     assert isinstance(verify(links[:kept], START), Whole), "and by nobody else: that is what heads are for"
 
 
+@pytest.mark.long
 @given(CHAINS, st.data())
 def test_swapped_rows_are_found(links: list[Link], data: st.DataObject) -> None:
     one, other = sorted(data.draw(st.lists(st.integers(0, len(links) - 1), min_size=2, max_size=2, unique=True)))
@@ -97,6 +102,7 @@ def test_swapped_rows_are_found(links: list[Link], data: st.DataObject) -> None:
         assert isinstance(found, Broken) and found.sequence == one + 1
 
 
+@pytest.mark.long
 @given(CHAINS, LINES, st.data())
 def test_a_row_put_in_is_found(links: list[Link], more: dict[str, Any], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(links) - 1))
@@ -106,6 +112,7 @@ def test_a_row_put_in_is_found(links: list[Link], more: dict[str, Any], data: st
     assert isinstance(found, Broken) and found.sequence == at + 2
 
 
+@pytest.mark.long
 @given(CHAINS, LINES, st.data())
 def test_a_chain_that_was_written_anew_is_found_by_who_heard_of_it(
     links: list[Link], other: dict[str, Any], data: st.DataObject

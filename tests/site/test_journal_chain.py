@@ -256,6 +256,7 @@ def test_a_full_store_keeps_its_chain_and_what_fits_goes_on(store: Store) -> Non
     assert values(store)[-1] == "2" and isinstance(found(store.path), Whole)
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_gives_the_reserve_to_the_taps_and_the_chain_holds(tmp_path: Path) -> None:
     clock = HandClock()
     store = Store.open(tmp_path / "panel.db", "panel", clock, Room(max_mb=0.75, reserve_mb=0.25))

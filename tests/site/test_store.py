@@ -109,6 +109,7 @@ def test_a_file_that_a_newer_release_has_made_more_of_is_used_as_it_is(store: St
         assert newer.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
 
 
+@pytest.mark.long
 def test_an_acknowledged_tap_survives_kill_9(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from zorgkiosk.site.clock import SystemClock;"

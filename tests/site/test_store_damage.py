@@ -145,6 +145,7 @@ def test_damage_found_in_use_ends_the_owner_and_the_next_start_sets_it_aside(pat
     anew.tend()
 
 
+@pytest.mark.long
 def test_a_unit_ends_with_one_clear_line(tmp_path: Path) -> None:
     """The whole process of sync: damage met while it reads its own file, as a worn card gives it."""
     code = (

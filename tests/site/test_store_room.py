@@ -97,6 +97,7 @@ def test_a_full_store_takes_on_and_thins_its_history_in_the_right_order(tmp_path
     assert newest == {("elv-laag", "elv-hoog")[each % 2]: each % 99 for each in (n - 5, n)}, "the newest readings stay"
 
 
+@pytest.mark.long
 def test_sequences_go_on_and_the_fault_is_told_once(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "panel.db", "panel", CLOCK, Room(max_mb=0.6, reserve_mb=0.125))
     given = []
@@ -110,6 +111,7 @@ def test_sequences_go_on_and_the_fault_is_told_once(tmp_path: Path) -> None:
     assert "fault/store-full" in store.view().state()
 
 
+@pytest.mark.long
 def test_an_ack_of_what_stood_before_removed_rows_leaves_the_link(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "panel.db", "panel", CLOCK, Room(max_mb=0.6, reserve_mb=0.125))
     for n in range(0, 3000, 20):
@@ -122,6 +124,7 @@ def test_an_ack_of_what_stood_before_removed_rows_leaves_the_link(tmp_path: Path
     assert advance(hole.previous, [(row.sequence, row.previous) for row in after[1:]]) == (before[-1].sequence, 0)
 
 
+@pytest.mark.long
 def test_one_huge_value_pushes_no_history_out(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "panel.db", "panel", CLOCK, Room(max_mb=2, reserve_mb=0.125))
     with store.transaction() as change:

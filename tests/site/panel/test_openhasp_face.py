@@ -318,6 +318,7 @@ def hospital(folder: Path) -> SiteConfig:
     return reporting(folder, ELV, {"code": "seh"}, undo_s=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("site", [nursing_home, triage_centre, hospital])
 def test_every_key_that_a_plate_offers_is_one_that_the_panel_knows(tmp_path: Path, size: Size, site: object) -> None:

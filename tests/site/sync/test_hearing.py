@@ -66,6 +66,7 @@ def spoiled(draw: st.DrawFn) -> tuple[str, bytes]:
 messages = st.tuples(topics, payloads) | spoiled()
 
 
+@pytest.mark.long
 @given(messages)
 def test_a_message_or_a_contract_error_and_nothing_else(message: tuple[str, bytes]) -> None:
     topic, payload = message

@@ -52,6 +52,7 @@ DST_NIGHTS = {
 }
 
 
+@pytest.mark.long
 @given(
     steps_s=st.lists(st.integers(0, 7200), min_size=1, max_size=20),
     off_s=st.lists(st.integers(-YEAR_S, YEAR_S), min_size=20, max_size=20),

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(st.lists(steps, max_size=60))
 def test_whatever_happens_acked_only_grows_and_the_next_row_is_never_beyond_a_gap(todo: list[tuple[str, int]]) -> None:
     window, acked, out = Window(0), 0, 0
