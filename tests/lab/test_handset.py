@@ -54,6 +54,13 @@ async def phone(address: str, tone_hz: int, user: str, registration: Registratio
     )
 
 
+async def hears_as_spoken(listener: Handset, hz: int) -> None:
+    """Until a whole window is as loud as the far end speaks: frames that came late on a busy machine are silence."""
+    async with asyncio.timeout(5):
+        while (await listener.hears({hz}))[hz] != pytest.approx(tone.SPOKEN_DB, abs=1):
+            pass
+
+
 def test_two_phones_call_and_hear_each_other() -> None:
     async def scene() -> None:
         async with await phone(CALLER, 440, "0201234567") as caller, await phone(DESK, 530, "desk1") as desk:
@@ -66,8 +73,8 @@ def test_two_phones_call_and_hear_each_other() -> None:
             ringing = await caller.wait_for("ringing")
             connected = await caller.wait_for("connected")
             assert 0.28 < connected.at_s - ringing.at_s < 0.6
-            levels = await caller.hears({530}) | await desk.hears({440})
-            assert levels == {440: pytest.approx(tone.SPOKEN_DB, abs=1), 530: pytest.approx(tone.SPOKEN_DB, abs=1)}
+            await hears_as_spoken(caller, 530)
+            await hears_as_spoken(desk, 440)
             await hold_and_come_back(caller, desk)
             await caller.press("1")
             assert (await desk.wait_for("dtmf")).details == {"digit": "1"}

@@ -41,9 +41,17 @@ def needed(arch: Arch) -> list[str]:
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if os.geteuid() != 0:
         missing.append("root")
+    elif not _may_make_namespaces():
+        missing.append("the right to make namespaces")
     if arch == "arm64" and not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
         missing.append("binfmt_misc for qemu-aarch64")
     return missing
+
+
+def _may_make_namespaces() -> bool:
+    """A container's root may not, as a rule."""
+    line = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--fork", "true"]
+    return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
 
 def bare_root(arch: Arch) -> Path:

@@ -182,6 +182,7 @@ BOXES = """[...document.querySelectorAll(".key")].map(key => {
 
 def assert_keys_fit(page: Page) -> None:
     """20 mm a key and 3 mm between them on a seven-inch screen: 105 and 16 of its pixels."""
+    page.wait_for_load_state()  # half a page, or one whose style is on its way, has another height
     page.locator(".key").first.wait_for()
     boxes = page.evaluate(BOXES)
     assert page.evaluate("document.documentElement.scrollHeight") == 480
