@@ -45,6 +45,30 @@ def test_headers_of_a_partner_that_do_not_fit_are_dropped(bench: Bench) -> None:
     assert (arrived.get("X-Zorgkiosk-Waited"), arrived.get("X-Zorgkiosk-Hops")) == (None, None)
 
 
+QUOTED = (
+    b"INVITE sip:line@x SIP/2.0\r\nVia: SIP/2.0/TLS 0612345678:99999999;;;branch\r\nContent-Length: 0\r\n\r\n",
+    b"INVITE sip:0612345678:5060:x@[bad SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.9;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+)
+"""What the parser of the core, and the sanity module, would put into the log as they came."""
+
+
+@pytest.mark.parametrize("broken", QUOTED)
+def test_a_front_that_let_a_partner_prove_its_name_still_quotes_nobody(bench: Bench, broken: bytes) -> None:
+    """A log level that was set while it runs has been lost where a paused transaction goes on (kamailio #708)."""
+    worker = bench.worker(0)
+    with front_bench.facing(bench) as there:
+        theirs = there.worker(0)
+        worker.request("INVITE", f"sip:line@{GOOD}", body=SAVP)
+        theirs.request_in("INVITE")
+        partner, trunk = bench.partner(GOOD), bench.caller()
+        partner.sock.sendall(broken)
+        trunk.sock.sendto(broken, bench.outside)
+        assert bench.options(trunk).code == bench.options(bench.partner(GOOD)).code == 200  # read after the broken ones
+        there.quiet()
+    assert "0612345678" not in bench.log_file.read_text()
+
+
 @pytest.mark.parametrize("body", [AVP, "", SAVP + "m=audio 40002 RTP/AVP 8\r\n"], ids=["clear", "none", "both"])
 def test_a_partner_without_srtp_is_refused(bench: Bench, body: str) -> None:
     worker, partner = bench.worker(0), bench.partner(GOOD)
