@@ -9,6 +9,7 @@ async with await Handset.start("caller", address="127.0.9.1", tone_hz=440, user=
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -119,6 +120,8 @@ class Handset:
         await self._phone.tell(do="answer", never=True)
 
     async def pick_up(self) -> None:
+        """As soon as it rings, like everybody: the line may know a moment before the phone does."""
+        await self._until_last("incoming", "connected", "ended")
         await self._phone.tell(do="pick_up")
 
     async def hang_up(self) -> None:
@@ -135,7 +138,8 @@ class Handset:
         await self._phone.tell(do="unhold")
 
     async def press(self, digits: str) -> None:
-        """DTMF as RFC 4733 events."""
+        """DTMF as RFC 4733 events, as soon as there is sound."""
+        await self._until_last("media", "ended")
         await self._phone.tell(do="dtmf", digits=digits)
 
     async def registers_again(self) -> None:
@@ -166,6 +170,17 @@ class Handset:
 
         wanted = " ".join([name, *(f"{key}={value}" for key, value in details.items())])
         return await self._phone.until(find, timeout_s, wanted)
+
+    async def _until_last(self, name: str, *others: str) -> None:
+        """Until the newest of these events is the first one, or a while: then the phone itself says what is missing."""
+
+        def find() -> bool | None:
+            newest = next((event for event in reversed(self.history) if event.name in (name, *others)), None)
+            active = newest is not None and newest.details.get("state", "active") == "active"
+            return True if newest is not None and newest.name == name and active else None
+
+        with contextlib.suppress(NoSuchEventError):
+            await self._phone.until(find, 2.0, name)
 
     # --- what it hears ---
 
