@@ -234,17 +234,7 @@ class Stage:
     async def _run_with(self, site: Site, text: str) -> None:
         site.file.write_text(text, encoding="utf-8")
         site.units["telephony"].stop()
-        await self.line_again(site)
-
-    async def line_again(self, site: Site) -> None:
-        """The next line of the site: it has all its workers, old ones with callers and new ones."""
-        log = site.units["telephony"].log
-        begin = len(log.read_text())
-        self.region.start_line(site)
-        await until(lambda: log.read_text()[begin:].count(" is here ") >= WORKERS, SOON_S, f"{site.name}: all are here")
-        async with asyncio.timeout(SOON_S):  # the line's own count is looked at each time: it may still be coming back
-            while await site.idle_workers() < WORKERS - len(site.line().calls):
-                await asyncio.sleep(0.05)
+        await self.region.line_again(site)
 
     # --- what can be seen ---
 

@@ -21,6 +21,7 @@ from zorgkiosk.lab.handset import Handset
 from zorgkiosk.lab.people import NUMBER_PREFIX, Meeting
 from zorgkiosk.site.config import load_site
 from zorgkiosk.site.telephony.partner_news import ASK_AFTER_S
+from zorgkiosk.site.telephony.worker.call import LINE_RETURNS_S, NO_LINE_REFUSE_S
 
 pytest_plugins = ["scenario_fixtures"]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -111,12 +112,27 @@ def test_a_line_dies(stage: Stage) -> None:
             site.units["telephony"].kill()
         await stage.only_talk(calls.talking)
         for site in (stage.noord, stage.zuid):
-            await stage.line_again(site)
+            await stage.region.line_again(site)
         await until(lambda: states(stage.noord)["desk-1"] == "busy", SOON_S, "the line is back")
         await stage.only_talk(calls.talking)
         records = await end_of(stage, calls)
         assert stage.noord.line().lost == stage.zuid.line().lost == 0
         return records
+
+    stage.play(scene)
+
+
+def test_who_calls_while_the_line_is_away_waits_for_the_next_one(stage: Stage) -> None:
+    """The supervisor starts a line that died within seconds: until then no caller is sent elsewhere."""
+
+    async def scene(stage: Stage) -> list[Record]:
+        await stage.man(stage.noord, "desk-1")
+        stage.noord.units["telephony"].kill()
+        caller = await stage.dial(0)
+        await stage.region.line_again(stage.noord)
+        meeting = await stage.people.meet(caller)
+        assert meeting.site == NOORD
+        return served(meeting)
 
     stage.play(scene)
 
@@ -133,7 +149,7 @@ def test_who_waits_keeps_place_and_time_through_a_restart(stage: Stage) -> None:
         before = {call.sip_call_id: call.arrived_uptime_ms for call in stage.noord.line().calls}
         for how in ("kill", "stop"):
             getattr(stage.noord.units["telephony"], how)()
-            await stage.line_again(stage.noord)
+            await stage.region.line_again(stage.noord)
             await until(lambda: len(stage.waiting(stage.noord)) == 3, SOON_S, "all are back")
         assert {call.sip_call_id: call.arrived_uptime_ms for call in stage.noord.line().calls} == before
         await stage.man(stage.noord, "desk-1")
@@ -218,18 +234,23 @@ def test_a_front_dies_and_comes_back(stage: Stage) -> None:
     stage.play(scene)
 
 
-def test_without_a_line_the_exchange_gets_its_call_back_at_once(stage: Stage) -> None:
+def test_without_a_line_the_exchange_gets_its_calls_back(stage: Stage) -> None:
+    """The first caller waits for the line that should return; once it is late, nobody waits for it any more."""
+
     async def scene(stage: Stage) -> list[Record]:
         stage.noord.units["telephony"].kill()
+        waited_s = []
         try:
-            caller = await stage.dial(0)
-            refused = await caller.wait_for("ended", timeout_s=5)
-            waited_s = so_far_s(caller)
-            assert refused.details["code"] == 503 and waited_s < 2
+            for number in (0, 1):
+                caller = await stage.dial(number)
+                refused = await caller.wait_for("ended", timeout_s=LINE_RETURNS_S + 5)
+                assert refused.details["code"] == 503
+                waited_s.append(so_far_s(caller))
         finally:
-            await stage.line_again(stage.noord)
+            await stage.region.line_again(stage.noord)
+        assert waited_s[0] < LINE_RETURNS_S + 1.5 and waited_s[1] < NO_LINE_REFUSE_S + 1.5
         await until(lambda: "free" in states(stage.noord).values(), SOON_S, "the line is back")
-        return [Record(NOORD, "refused", waited_s), *served(await stage.meet(1))]
+        return [*(Record(NOORD, "refused", each) for each in waited_s), *served(await stage.meet(2))]
 
     stage.play(scene)
 
@@ -242,7 +263,7 @@ def test_a_planned_stop_sends_no_caller_to_a_worker_that_is_ending(stage: Stage)
             refused = await caller.wait_for("ended", timeout_s=5)
             assert refused.details["code"] == 503 and so_far_s(caller) < 0.5
         finally:
-            await stage.line_again(stage.noord)
+            await stage.region.line_again(stage.noord)
         await until(lambda: "free" in states(stage.noord).values(), SOON_S, "the line is back")
         return []
 

@@ -235,7 +235,7 @@ def test_a_partner_whose_line_is_dead(stage: Stage) -> None:
             assert refusals(stage)[-1] == 500, "our own front's word for the partner's 503 (RFC 3261 §16.7)"
             helped = await served_at_home_after(stage, talking, caller)
         finally:
-            await stage.line_again(stage.zuid)
+            await stage.region.line_again(stage.zuid)
         # The workers tell the next line of everybody who came meanwhile.
         return [*helped, *refused()]
 
@@ -383,7 +383,7 @@ def test_no_more_than_agreed_in_an_hour(stage: Stage) -> None:
             await moved.caller.hang_up()
             await until(lambda: not stage.zuid.line().calls, SOON_S, "the partner is done")
             stage.noord.units["telephony"].kill()
-            await stage.line_again(stage.noord)
+            await stage.region.line_again(stage.noord)
             await stage.knows(stage.noord, stage.zuid, free=3)
             caller = await stage.wait_in_line(2)
             await caller.hears_speech()

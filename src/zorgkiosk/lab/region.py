@@ -23,7 +23,7 @@ from zorgkiosk.hub.broker import BrokerParameters
 from zorgkiosk.hub.config import HubConfig, load_hub
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.lab.broker import RunningBroker
-from zorgkiosk.lab.daemon import Daemon, LabError
+from zorgkiosk.lab.daemon import Daemon, LabError, until
 from zorgkiosk.lab.nextion import SimulatedDisplay
 from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.facts import LineFact, LinkFact, read
@@ -195,6 +195,20 @@ class Region:
 
     def start_line(self, site: Site) -> None:
         self.start_unit(site, "telephony")
+
+    async def line_again(self, site: Site) -> None:
+        """The next line of the site: it has all its workers, old ones with callers and new ones.
+
+        Until then the store and the front still say what the line before has told them.
+        """
+        log = site.units["telephony"].log
+        begin, workers = log.stat().st_size, 0 if site.config.telephony is None else site.config.telephony.workers
+        self.start_line(site)
+        here = f"{site.name}: the next line has its {workers} workers"
+        await until(lambda: log.read_bytes()[begin:].count(b" is here ") >= workers, _READY_S, here)
+        async with asyncio.timeout(_READY_S):  # the line's own count each time: it may still be coming back
+            while await site.idle_workers() < workers - len(site.line().calls):
+                await asyncio.sleep(0.05)
 
     def start_unit(self, site: Site, unit: str) -> None:
         """`panel`, `sync` or `telephony` of a site; what it was before has ended."""

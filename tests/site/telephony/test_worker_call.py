@@ -28,10 +28,12 @@ from zorgkiosk.site.telephony.messages import (
     WithdrawLeg,
 )
 from zorgkiosk.site.telephony.worker.call import (
+    LINE_RETURNS_S,
     MOST_LEGS,
     NO_LINE_END_S,
     NO_LINE_REFUSE_S,
     PARTNER_SILENT_S,
+    UNDECIDED_AT_MOST_S,
     UNDECIDED_REFUSE_S,
     Identity,
     OneCall,
@@ -419,6 +421,25 @@ def test_nobody_decides_so_the_pbx_takes_its_own_route(attached: bool, limit_s: 
     assert call.tick(99.9 + limit_s) == []
     assert call.tick(100.0 + limit_s) == [Reject(CALLER, 503, "No line")]
     assert call.tick(101.0 + limit_s) == []
+
+
+def test_who_calls_just_after_the_line_died_waits_for_the_next_one() -> None:
+    call = idle()
+    call.line_lost(99.0)
+    call.fact(ARRIVED, 100.0)
+    assert call.tick(98.9 + LINE_RETURNS_S) == []
+    assert call.tick(99.0 + LINE_RETURNS_S) == [Reject(CALLER, 503, "No line")]
+
+
+def test_a_line_that_dies_again_and_again_keeps_no_caller() -> None:
+    call = idle()
+    call.fact(ARRIVED, 100.0)
+    for begin_s in range(100, 100 + round(UNDECIDED_AT_MOST_S)):
+        assert call.tick(begin_s + 0.4) == []
+        call.line_lost(begin_s + 0.5)
+        assert call.tick(begin_s + 0.6) == []
+        call.line_attached(begin_s + 0.9)
+    assert call.tick(100.0 + UNDECIDED_AT_MOST_S) == [Reject(CALLER, 503, "No line")]
 
 
 def test_a_waiting_caller_whose_line_stays_away_is_let_go() -> None:

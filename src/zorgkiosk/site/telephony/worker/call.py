@@ -59,9 +59,14 @@ from zorgkiosk.site.telephony.worker.signals import (
 )
 
 NO_LINE_REFUSE_S = 0.5
-"""A new caller waits this long for a line to attach; then the PBX takes its own route."""
+"""A new caller waits this long for a line that stays away; then the PBX takes its own route."""
+LINE_RETURNS_S = 6.0
+"""A line that was here a moment ago is being restarted: 1 s of `RestartSec`, and a few until it listens on a slow box.
+Who calls in that gap waits for it."""
 UNDECIDED_REFUSE_S = 3.0
 """An attached line that says nothing about a new caller for this long hangs."""
+UNDECIDED_AT_MOST_S = LINE_RETURNS_S + UNDECIDED_REFUSE_S
+"""A line that comes and dies again and again keeps no caller longer than this."""
 NO_LINE_END_S = 60.0
 """Nobody will ever ring for a waiting caller whose line stays away this long."""
 PARTNER_SILENT_S = 3.0
@@ -183,14 +188,21 @@ class OneCall:
                 held.legs[name].knows_urgency = True
             if untold:
                 return [SendDigit(name, URGENT_KEY) for name in untold]
-        unheard_s = now_s - max(held.call.arrived_s, self._line_changed_s)
-        if not held.decided and unheard_s >= (UNDECIDED_REFUSE_S if self._attached else NO_LINE_REFUSE_S):
+        arrived_s = held.call.arrived_s
+        if not held.decided and now_s >= self._undecided_until_s(arrived_s):
             log.warning("the line says nothing about a new caller; the PBX takes its own route")
             return list(self._refuse(held, Refuse(503, "No line"), now_s))
-        if not self._attached and unheard_s >= NO_LINE_END_S:
+        if not self._attached and now_s - max(arrived_s, self._line_changed_s) >= NO_LINE_END_S:
             log.warning("no line for %d s; the waiting caller is let go", NO_LINE_END_S)
             return list(self._end(held, "lost", now_s))
         return list(self._give_up_silent(held, now_s))
+
+    def _undecided_until_s(self, arrived_s: float) -> float:
+        if self._attached:
+            until_s = max(arrived_s, self._line_changed_s) + UNDECIDED_REFUSE_S
+        else:
+            until_s = max(arrived_s + NO_LINE_REFUSE_S, self._line_changed_s + LINE_RETURNS_S)
+        return min(until_s, arrived_s + UNDECIDED_AT_MOST_S)
 
     # --- facts ---
 
