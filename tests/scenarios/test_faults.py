@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -22,6 +23,7 @@ from zorgkiosk.lab.people import NUMBER_PREFIX, Meeting
 from zorgkiosk.site.config import load_site
 from zorgkiosk.site.telephony.partner_news import ASK_AFTER_S
 from zorgkiosk.site.telephony.worker.call import LINE_RETURNS_S, NO_LINE_REFUSE_S
+from zorgkiosk.site.telephony.worker.watch import WAITING_SILENCE_S
 
 pytest_plugins = ["scenario_fixtures"]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -230,6 +232,36 @@ def test_a_front_dies_and_comes_back(stage: Stage) -> None:
             await stage.only_talk(calls.talking)
             ghosts = [Record(ZUID, "answered", None, desk=desk, origin=NOORD, perhaps=True) for desk in DESKS]
             return [*await end_of(stage, calls), *ghosts]
+
+    stage.play(scene)
+
+
+def test_a_place_at_the_partner_that_nobody_takes_back_is_given_up_there(stage: Stage) -> None:
+    """Front and worker die together, so no CANCEL goes out. Who waits quietly at the partner is heard until then."""
+
+    async def scene(stage: Stage) -> list[Record]:
+        async with stage.configured(stage.noord, patience_s="120"):
+            await stage.knows(stage.noord, stage.zuid, free=3)
+            calls = await busy(stage)
+            await until(lambda: len(stage.waiting(stage.zuid)) == 1, SOON_S, "the caller waits at the partner, too")
+            begin_s = time.monotonic()
+            while (waited_s := time.monotonic() - begin_s) < WAITING_SILENCE_S + 3:
+                assert len(stage.waiting(stage.zuid)) == 1, f"after {waited_s:.0f} s"
+                await asyncio.sleep(0.5)
+            [victim] = stage.waiting(stage.noord)
+            stage.noord.units["kamailio"].kill()
+            os.kill(stage.noord.workers()[victim.worker], signal.SIGKILL)
+            stage.region.start_front(stage.noord)
+            await until(lambda: not stage.waiting(stage.zuid), WAITING_SILENCE_S + 5, "the place is given up")
+            await stage.only_talk(calls.talking)
+            return [
+                *served(calls.home),
+                *served(calls.moved),
+                Record(ZUID, "answered", calls.own.waited_s, desk=calls.own.desk),
+                Record(NOORD, "lost", None),
+                Record(ZUID, "withdrawn", None, origin=NOORD),
+                Record(ZUID, "withdrawn", None, origin=NOORD, perhaps=True),
+            ]
 
     stage.play(scene)
 

@@ -368,6 +368,24 @@ def test_when_both_sides_are_dead_nobody_is_told_anything() -> None:
     assert call.fact(Silent(ONE), 130.0) == [End(ONE)]
 
 
+def test_a_partner_that_is_not_heard_any_more_loses_its_place_here() -> None:
+    call = idle()
+    call.fact(replace(ARRIVED, origin="hap-zuid", protected=True), 100.0)
+    call.command(Hold(("wait.wav",)), 100.1)
+    call.command(ring(ONE), 110.0)
+    assert call.fact(Silent(CALLER), 130.0) == [End(CALLER), Withdraw(ONE)]
+    assert call.fact(Silent(CALLER), 131.0) == [], "once is enough"
+    call.fact(Gone(ONE, 487, "x"), 131.0)
+    [finished] = told(call.fact(Gone(CALLER, 503, "x"), 131.0))
+    assert isinstance(finished, CallFinished) and finished.outcome == "withdrawn"
+
+
+def test_an_exchange_need_not_send_audio_before_the_answer() -> None:
+    call = waiting(ONE)
+    assert call.fact(Silent(CALLER), 130.0) == []
+    assert call.fact(PickedUp(ONE), 131.0) != []
+
+
 def test_a_farewell_can_be_cut_short() -> None:
     call = talking()
     call.fact(Silent(ONE), 130.0)
@@ -429,6 +447,13 @@ def test_who_calls_just_after_the_line_died_waits_for_the_next_one() -> None:
     call.fact(ARRIVED, 100.0)
     assert call.tick(98.9 + LINE_RETURNS_S) == []
     assert call.tick(99.0 + LINE_RETURNS_S) == [Reject(CALLER, 503, "No line")]
+
+
+def test_a_partners_caller_does_not_wait_for_a_line_that_is_away() -> None:
+    call = idle()
+    call.line_lost(99.9)
+    call.fact(replace(ARRIVED, origin="hap-zuid", protected=True), 100.0)
+    assert call.tick(100.0 + NO_LINE_REFUSE_S) == [Reject(CALLER, 503, "No line")]
 
 
 def test_a_line_that_dies_again_and_again_keeps_no_caller() -> None:

@@ -29,7 +29,7 @@ from zorgkiosk.site.telephony.messages import (
     UrgentPressed,
     WithdrawLeg,
 )
-from zorgkiosk.site.telephony.worker.call import PARTNER_SILENT_S
+from zorgkiosk.site.telephony.worker.call import LINE_RETURNS_S, PARTNER_SILENT_S
 
 pytest.importorskip("pjsua2", reason="the call worker needs pjsua2")
 pytestmark = pytest.mark.integration
@@ -426,7 +426,7 @@ def test_a_finished_call_is_told_until_a_line_has_read_it(bench: Bench, announce
 def test_without_a_line_the_pbx_takes_its_own_route(bench: Bench) -> None:
     bench.line.die()
     caller = bench.town.call()
-    bench.until(lambda: caller.code() == 503, timeout_s=1.5)
+    bench.until(lambda: caller.code() == 503, timeout_s=LINE_RETURNS_S + 1)
     bench.line.open()
     bench.event(Attached)
     finished(bench, "refused")

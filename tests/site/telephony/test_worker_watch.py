@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zorgkiosk.site.telephony.worker.watch import SILENCE_S, Heard, SilenceWatch
+from zorgkiosk.site.telephony.worker.watch import SILENCE_S, WAITING_SILENCE_S, Heard, SilenceWatch
 
 
 def minute(watch: SilenceWatch, last_packet_s: int, *, expected: bool = True) -> int | None:
@@ -36,6 +36,12 @@ def test_silence_is_counted_from_the_end_of_a_hold() -> None:
         assert watch.silent({"b": Heard(7, expected=False)}, float(second)) == []
     assert watch.silent({"b": Heard(7, True)}, 38.0) == []
     assert watch.silent({"b": Heard(7, True)}, 39.0) == ["b"]
+
+
+def test_who_waits_is_given_longer() -> None:
+    watch = SilenceWatch()
+    found = [second for second in range(40) if watch.silent({"a": Heard(3, True, WAITING_SILENCE_S)}, float(second))]
+    assert found[0] == WAITING_SILENCE_S
 
 
 def test_the_next_conversation_starts_anew() -> None:

@@ -62,7 +62,7 @@ NO_LINE_REFUSE_S = 0.5
 """A new caller waits this long for a line that stays away; then the PBX takes its own route."""
 LINE_RETURNS_S = 6.0
 """A line that was here a moment ago is being restarted: 1 s of `RestartSec`, and a few until it listens on a slow box.
-Who calls in that gap waits for it."""
+Who calls in that gap waits for it. Not so a partner's caller, who has a place at home and may be offered elsewhere."""
 UNDECIDED_REFUSE_S = 3.0
 """An attached line that says nothing about a new caller for this long hangs."""
 UNDECIDED_AT_MOST_S = LINE_RETURNS_S + UNDECIDED_REFUSE_S
@@ -188,21 +188,22 @@ class OneCall:
                 held.legs[name].knows_urgency = True
             if untold:
                 return [SendDigit(name, URGENT_KEY) for name in untold]
-        arrived_s = held.call.arrived_s
-        if not held.decided and now_s >= self._undecided_until_s(arrived_s):
+        if not held.decided and now_s >= self._undecided_until_s(held.call):
             log.warning("the line says nothing about a new caller; the PBX takes its own route")
             return list(self._refuse(held, Refuse(503, "No line"), now_s))
-        if not self._attached and now_s - max(arrived_s, self._line_changed_s) >= NO_LINE_END_S:
+        if not self._attached and now_s - max(held.call.arrived_s, self._line_changed_s) >= NO_LINE_END_S:
             log.warning("no line for %d s; the waiting caller is let go", NO_LINE_END_S)
             return list(self._end(held, "lost", now_s))
         return list(self._give_up_silent(held, now_s))
 
-    def _undecided_until_s(self, arrived_s: float) -> float:
+    def _undecided_until_s(self, call: Call) -> float:
         if self._attached:
-            until_s = max(arrived_s, self._line_changed_s) + UNDECIDED_REFUSE_S
+            until_s = max(call.arrived_s, self._line_changed_s) + UNDECIDED_REFUSE_S
         else:
-            until_s = max(arrived_s + NO_LINE_REFUSE_S, self._line_changed_s + LINE_RETURNS_S)
-        return min(until_s, arrived_s + UNDECIDED_AT_MOST_S)
+            until_s = call.arrived_s + NO_LINE_REFUSE_S
+            if call.origin == TRUNK:
+                until_s = max(until_s, self._line_changed_s + LINE_RETURNS_S)
+        return min(until_s, call.arrived_s + UNDECIDED_AT_MOST_S)
 
     # --- facts ---
 
@@ -263,9 +264,13 @@ class OneCall:
 
     def _silent(self, party: str, now_s: float) -> Iterator[Act]:
         held = self._held
-        if held is None or held.bridged is None:
+        if held is None:
             return
-        if party == held.left_behind:
+        if held.bridged is None:
+            if party == held.party and held.call.origin != TRUNK and not held.ending:
+                log.warning("nothing is heard of a partner's caller any more; the place is given up")
+                yield from self._end(held, held.left, now_s)
+        elif party == held.left_behind:
             yield End(party)
         elif not held.ending and party in (held.party, held.bridged):
             log.warning("no audio from %s any more; call ended", "the caller" if party == held.party else party)

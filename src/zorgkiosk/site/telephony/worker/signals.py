@@ -79,7 +79,8 @@ class Digit:
 
 @dataclass(frozen=True)
 class Silent:
-    """No packet of this bridged party came for too long, although it should send."""
+    """No packet of this party came for too long, although it should send: of who is bridged, or of a caller who waits
+    (an exchange need not send before the answer)."""
 
     party: str
 

@@ -1,6 +1,7 @@
-"""Is audio still arriving from both sides of a conversation? Pure.
+"""Is something still arriving from both sides of a conversation, and from who waits? Pure.
 
-A far end that loses its power says nothing: no BYE comes, and the session timer (RFC 4028) takes up to 90 s.
+A far end that loses its power says nothing: no BYE comes, and the session timer (RFC 4028) takes up to 90 s. For a
+partner's caller who waits here none runs yet, and the CANCEL that takes the place back may be lost on its way.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SILENCE_S = 10.0
+WAITING_SILENCE_S = 20.0
+"""Who waits at a partner may send no audio, only RTCP every 5 s (RFC 3550 §6.2); a few of those may be lost."""
 
 
 @dataclass(frozen=True)
 class Heard:
     """`packets`: RTP and RTCP packets so far, a phone with silence suppression still sends RTCP.
-    `expected`: false while the party has us on hold (RFC 3264 §8.4)."""
+    `expected`: false while the party has us on hold (RFC 3264 §8.4). `within_s`: the longest time without one."""
 
     packets: int
     expected: bool
+    within_s: float = SILENCE_S
 
 
 class SilenceWatch:
-    """Who of the bridged parties has been silent for `SILENCE_S`."""
+    """Who has been silent for too long."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[int, float]] = {}
@@ -34,4 +38,4 @@ class SilenceWatch:
             moved = now.packets != packets or not now.expected
             last[party] = (now.packets, now_s if moved else since_s)
         self._last = last
-        return [party for party, (_, since_s) in last.items() if now_s - since_s >= SILENCE_S]
+        return [party for party, (_, since_s) in last.items() if now_s - since_s >= heard[party].within_s]

@@ -36,7 +36,7 @@ class Audio:
 
     def __init__(self) -> None:
         self.talking: tuple[Dialog, Dialog] | None = None
-        self._waiting: Dialog | None = None
+        self.waiting: Dialog | None = None
         self._playlist = Playlist()
         self._sources: dict[str, tuple[Dialog, pj.AudioMedia]] = {}
         self._beepers: list[pj.ToneGenerator] = []
@@ -51,8 +51,8 @@ class Audio:
 
     def hold(self, caller: Dialog, files: tuple[str, ...], repeat_s: float, *, now: bool) -> None:
         """What this caller hears while waiting."""
-        if self._waiting is not caller:
-            self._waiting, self._playlist = caller, Playlist()
+        if self.waiting is not caller:
+            self.waiting, self._playlist = caller, Playlist()
         if now:
             self._sources.pop(caller.party, None)
         self._playlist.replace(files, repeat_s, now=now)
@@ -60,7 +60,7 @@ class Audio:
     def bridge(self, caller: Dialog, leg: Dialog) -> None:
         """These two talk; the announcements are over."""
         self._sources.pop(caller.party, None)
-        self._waiting, self.talking = None, (caller, leg)
+        self.waiting, self.talking = None, (caller, leg)
         self._wire()
 
     def part(self) -> None:
@@ -97,20 +97,20 @@ class Audio:
             dialog.audio_changed = False
         if changed:
             self._wire()
-        while self._waiting and (path := self._playlist.due(now_s)) and self._waiting.audio():
+        while self.waiting and (path := self._playlist.due(now_s)) and self.waiting.audio():
             file = _opened(path)
             if file is None:
                 self._playlist.unplayable()
                 continue
             self._playlist.started(file.length_s, now_s)
-            self._sources[self._waiting.party] = (self._waiting, file.media)
+            self._sources[self.waiting.party] = (self.waiting, file.media)
             self._wire()
 
     def forget(self, dialog: Dialog) -> None:
         """The dialog is over."""
         self._sources.pop(dialog.party, None)
-        if dialog is self._waiting:
-            self._waiting = None
+        if dialog is self.waiting:
+            self.waiting = None
         if self.talking and dialog in self.talking:
             self.talking = None
 

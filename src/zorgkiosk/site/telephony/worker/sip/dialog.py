@@ -86,7 +86,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
             log_error("audio", self.party, error)
             return None
 
-    def heard(self) -> Heard | None:
+    def heard(self, within_s: float) -> Heard | None:
         """Packets that came so far, or None when the dialog has no stream."""
         try:
             info = self.getInfo()
@@ -98,7 +98,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
             return None
         media = info.media[0]
         running = media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and media.dir & pj.PJMEDIA_DIR_DECODING
-        return Heard(statistics.rtcp.rxStat.pkt + statistics.rtcp.txStat.updateCount, expected=bool(running))
+        return Heard(statistics.rtcp.rxStat.pkt + statistics.rtcp.txStat.updateCount, bool(running), within_s)
 
 
 def order(code: int, reason: str = "", headers: Mapping[str, str] | None = None) -> pj.CallOpParam:

@@ -31,7 +31,7 @@ from zorgkiosk.site.telephony.worker.sip.account import CODECS, account_config, 
 from zorgkiosk.site.telephony.worker.sip.audio import Audio
 from zorgkiosk.site.telephony.worker.sip.dialog import ALREADY_OVER, Dialog, log_error, order
 from zorgkiosk.site.telephony.worker.sip.library import DEAD_MS, Library
-from zorgkiosk.site.telephony.worker.watch import Heard
+from zorgkiosk.site.telephony.worker.watch import SILENCE_S, WAITING_SILENCE_S, Heard
 
 NO_SLOT = 70010
 """PJ_ETOOMANY: all dialogs of the process are taken, perhaps by one that is withdrawn and whose far end is dead."""
@@ -201,8 +201,13 @@ class Phone:
         return min(self._audio.say(dialog, str(file)), LONGEST_FAREWELL_S) if file else 0.0
 
     def heard(self) -> dict[str, Heard]:
-        """Packets of both bridged parties; empty when no two are bridged."""
-        found = {dialog.party: dialog.heard() for dialog in self._audio.talking or ()}
+        """Packets of both bridged parties, or of the caller who waits."""
+        if self._audio.talking:
+            found = {dialog.party: dialog.heard(SILENCE_S) for dialog in self._audio.talking}
+        elif waiting := self._audio.waiting:
+            found = {waiting.party: waiting.heard(WAITING_SILENCE_S)}
+        else:
+            found = {}
         return {name: heard for name, heard in found.items() if heard is not None}
 
     def close(self) -> None:
