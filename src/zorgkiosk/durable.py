@@ -1,12 +1,15 @@
-"""Files of a box that are whole and on disk when a call returns, whatever the power does meanwhile."""
+"""Files that are whole and on disk when a call returns, whatever the power does meanwhile."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+PUBLIC, SHARED, SECRET = 0o644, 0o640, 0o600
+"""Readable by all, by the group, by nobody else. Only the owner writes."""
 
-def put(path: Path, content: bytes, *, mode: int, group: int) -> None:
+
+def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None) -> None:
     """The whole file or the one before it, with these rights from its first byte on; `group` is a numeric id.
 
     Raises OSError.
@@ -14,7 +17,8 @@ def put(path: Path, content: bytes, *, mode: int, group: int) -> None:
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        give(file.fileno(), group)
+        if group is not None:
+            give(file.fileno(), group)
         os.fchmod(file.fileno(), mode)
         file.write(content)
         file.flush()
@@ -26,16 +30,6 @@ def give(file: int | Path, group: int) -> None:
     """To a group, where it is not that group's already: a confined unit of the group may not even ask for it."""
     if os.stat(file).st_gid != group:  # noqa: PTH116 - of an open file too
         os.chown(file, -1, group)
-
-
-def write(path: Path, content: bytes) -> None:
-    """The whole file or the one before it, with the rights of any new file."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    rename(fresh, path)
 
 
 def point(link: Path, target: str) -> None:
@@ -58,8 +52,8 @@ def remove(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """What was made, renamed and removed in it."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """What was made, renamed and removed in it: a new file is not there after a power cut before this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

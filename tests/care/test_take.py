@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from care_box import write_site
 
-from zorgkiosk.care import durable
+from zorgkiosk import durable
 from zorgkiosk.care.apply import Files
 from zorgkiosk.care.take import Taken, take
 from zorgkiosk.config_file import ConfigError, Problem

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zorgkiosk.care import durable
+from zorgkiosk import durable
 from zorgkiosk.care.units import Units
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.contract.status import Ack

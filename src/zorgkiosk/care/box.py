@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from zorgkiosk import durable
 from zorgkiosk.care.apply import CONFIRM_WITHIN_S, Outcome, apply, resume
 from zorgkiosk.care.archive import archive
 from zorgkiosk.care.audit import command as audit
@@ -20,7 +21,6 @@ from zorgkiosk.care.take import take
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
 from zorgkiosk.config_file import Problem
-from zorgkiosk.provision.authority import write_secret
 from zorgkiosk.provision.render import BUNDLE
 from zorgkiosk.site.checks import check_site, read_certificate
 from zorgkiosk.site.config import load_site
@@ -60,7 +60,7 @@ def _doctor(options: argparse.Namespace) -> int:
     config = load_site(options.config)
     found = findings(probe(config, check_site(options.config, datetime.now(UTC))))
     if options.bundle:
-        write_secret(options.bundle, archive(config, options.config, found))
+        durable.put(options.bundle, archive(config, options.config, found), durable.SECRET)
     if options.json:
         print(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
     else:

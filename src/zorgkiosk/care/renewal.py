@@ -13,11 +13,11 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from zorgkiosk.provision.authority import write_public
+from zorgkiosk import durable
 from zorgkiosk.site import trust
 from zorgkiosk.site.config import Hub, SiteConfig
 from zorgkiosk.site.sync.uplink import Closed, MqttUplink, Opened
-from zorgkiosk.site.trust import DistrustError, Identity, write_whole
+from zorgkiosk.site.trust import DistrustError, Identity
 
 _TRY_S = 20.0
 _POLL_S = 0.05
@@ -53,13 +53,13 @@ def install(config: SiteConfig, attempt: Callable[[Hub], str]) -> tuple[Renewal,
     # Beside the one in force, where nobody but its owner writes: what is tried is what comes into force.
     trial = in_force.with_name(TRIAL)
     content = given.public_bytes(serialization.Encoding.PEM)
-    write_public(trial, content)
+    durable.put(trial, content)
     try:
         if fault := attempt(config.hub.model_copy(update={"certificate_file": trial})):
             return Renewal.LATER, fault
     finally:
         trial.unlink()
-    write_whole(in_force, content, in_force.stat().st_mode & 0o777)
+    durable.put(in_force, content, in_force.stat().st_mode & 0o777)
     laid.unlink()
     return Renewal.IN_FORCE, f"good until {given.not_valid_after_utc:%Y-%m-%d}"
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from zorgkiosk.care import durable
+from zorgkiosk import durable
 from zorgkiosk.care.apply import Files
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.provision.bundle import BundleError, Entry, unpack

@@ -26,7 +26,7 @@ from pika.spec import Basic, BasicProperties
 
 from zorgkiosk.contract.topics import FROM_SITE, every_site
 from zorgkiosk.hub.config import Broker
-from zorgkiosk.hub.link import Arrival, Arrived, Connected, LinkError
+from zorgkiosk.hub.link import Arrival, Arrived, Connected, LinkError, take
 
 log = logging.getLogger(__name__)
 
@@ -83,18 +83,7 @@ class AmqpLink:
 
     def receive(self, *, limit: int, timeout_s: float) -> list[Arrival]:
         """Up to `limit` arrivals, waiting `timeout_s` for the first. Raises LinkError when the thread died."""
-        try:
-            arrivals = [self._waiting.get(timeout=timeout_s)]
-        except queue.Empty:
-            if not self._thread.is_alive():
-                raise LinkError("the network thread has ended") from None
-            return []
-        while len(arrivals) < limit:
-            try:
-                arrivals.append(self._waiting.get_nowait())
-            except queue.Empty:
-                break
-        return arrivals
+        return take(self._waiting, limit, timeout_s, self._thread)
 
     def say(self, topic: str, payload: bytes) -> None:
         """Publish on the exchange that the sites' subscriptions are bound to. While disconnected it is dropped."""

@@ -63,6 +63,24 @@ class Connected:
 Arrival = Arrived | Connected
 
 
+def take(
+    waiting: queue.Queue[Arrival], limit: int, timeout_s: float, filled_by: threading.Thread | None
+) -> list[Arrival]:
+    """Up to `limit` arrivals, waiting `timeout_s` for the first. Raises LinkError when nobody fills the queue."""
+    try:
+        arrivals = [waiting.get(timeout=timeout_s)]
+    except queue.Empty:
+        if filled_by is None or not filled_by.is_alive():
+            raise LinkError("the network thread has ended") from None
+        return []
+    while len(arrivals) < limit:
+        try:
+            arrivals.append(waiting.get_nowait())
+        except queue.Empty:
+            break
+    return arrivals
+
+
 class Link:
     """Messages wait in a queue between paho's thread and the one that writes the database."""
 
@@ -116,18 +134,7 @@ class Link:
 
     def receive(self, *, limit: int, timeout_s: float) -> list[Arrival]:
         """Up to `limit` arrivals, waiting `timeout_s` for the first. Raises LinkError when the network thread died."""
-        try:
-            arrivals = [self._waiting.get(timeout=timeout_s)]
-        except queue.Empty:
-            if self._thread is None or not self._thread.is_alive():
-                raise LinkError("the network thread has ended") from None
-            return []
-        while len(arrivals) < limit:
-            try:
-                arrivals.append(self._waiting.get_nowait())
-            except queue.Empty:
-                break
-        return arrivals
+        return take(self._waiting, limit, timeout_s, self._thread)
 
     def say(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1. While disconnected it is dropped: whoever connects is told the present anyway."""

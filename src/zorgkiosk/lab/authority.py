@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from zorgkiosk.provision.authority import write_secret
+from zorgkiosk import durable
 from zorgkiosk.provision.certificates import CLOCK_SLACK, member, new_authority, new_key, pem
 
 _LIFETIME = timedelta(days=30)
@@ -58,7 +58,7 @@ class Authority:
         certificate = member((self.certificate, self.key), names, key.public_key(), begin + CLOCK_SLACK, end)
         certificate_file, key_file = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        write_secret(key_file, pem(key))
+        durable.put(key_file, pem(key), durable.SECRET)
         return certificate_file, key_file
 
     def revoke(self, *certificate_files: Path) -> Path:

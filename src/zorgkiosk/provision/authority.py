@@ -8,7 +8,6 @@ revoked.json, crl.pem serial numbers that are no longer trusted, and the same si
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from zorgkiosk import durable
 from zorgkiosk.contract.trust import CertificateRequest, serial, unpacked
 from zorgkiosk.provision.certificates import CLOCK_SLACK, member, new_authority, new_key, pem
 from zorgkiosk.site.trust import number_of
@@ -70,8 +70,8 @@ class Authority:
     def _create(cls, folder: Path, region: str, now: datetime) -> Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         certificate, key = new_authority(f"Zorgkiosk {region}", now, now + CA_LIFETIME)
-        write_secret(folder / "ca.key", pem(key))
-        write_public(folder / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        durable.put(folder / "ca.key", pem(key), durable.SECRET)
+        durable.put(folder / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
         return cls(folder, certificate, key)
 
     @property
@@ -132,7 +132,7 @@ class Authority:
             return False
         serial = x509.load_pem_x509_certificate(certificate_file.read_bytes()).serial_number
         revoked = {**self.revoked(), f"{serial:x}": {"name": name, "at": now.isoformat(timespec="seconds")}}
-        write_public(self.folder / "revoked.json", (json.dumps(revoked, indent=2) + "\n").encode())
+        durable.put(self.folder / "revoked.json", (json.dumps(revoked, indent=2) + "\n").encode())
         self.ensure_crl(now)
         certificate_file.unlink()
         key_file.unlink(missing_ok=True)
@@ -165,7 +165,7 @@ class Authority:
             one = x509.RevokedCertificateBuilder().serial_number(int(number_hex, 16))
             builder = builder.add_revoked_certificate(one.revocation_date(datetime.fromisoformat(entry["at"])).build())
         crl = builder.sign(self.key, hashes.SHA256())
-        write_public(self.crl_file, crl.public_bytes(serialization.Encoding.PEM))
+        durable.put(self.crl_file, crl.public_bytes(serialization.Encoding.PEM))
         return True
 
     def _reason(self, whom: Member, now: datetime, renew_before: timedelta) -> str:
@@ -190,32 +190,12 @@ class Authority:
             key = x509.load_pem_x509_certificate(certificate_file.read_bytes()).public_key()
         else:
             fresh = new_key()
-            write_secret(key_file, pem(fresh))
+            durable.put(key_file, pem(fresh), durable.SECRET)
             key = fresh.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise AuthorityError(f"{certificate_file}: is for a key of another kind: remove it, a new one is issued")
         certificate = member((self.certificate, self.key), _wanted(whom), key, now, ends)
-        write_public(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """The whole file or nothing, readable by its owner alone from its first byte on."""
-    _write(path, content, 0o600)
-
-
-def write_public(path: Path, content: bytes) -> None:
-    """The whole file or nothing."""
-    _write(path, content, 0o644)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+        durable.put(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _wanted(member: Member) -> tuple[str, ...]:

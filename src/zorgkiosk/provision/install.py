@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from zorgkiosk.provision.authority import write_public, write_secret
+from zorgkiosk import durable
 from zorgkiosk.provision.config import load_region
 
 
@@ -19,7 +19,7 @@ def install(folder: Path) -> Iterator[str]:
         target, content = broker.directory / source.name, source.read_bytes()
         if target.exists() and target.read_bytes() == content:
             continue
-        (write_secret if source.suffix == ".key" else write_public)(target, content)
+        durable.put(target, content, durable.SECRET if source.suffix == ".key" else durable.PUBLIC)
         if os.geteuid() == 0:
             shutil.chown(target, broker.run_as)  # Mosquitto reads its key again at each reload, as its own user
         yield f"{target}: installed"

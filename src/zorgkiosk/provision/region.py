@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from zorgkiosk import durable
 from zorgkiosk.config_file import ConfigError, Problem, read
 from zorgkiosk.hub.broker import PROVISIONER_NAME
-from zorgkiosk.provision.authority import Authority, Member, write_public, write_secret
+from zorgkiosk.provision.authority import Authority, Member
 from zorgkiosk.provision.bundle import Entry, pack
 from zorgkiosk.provision.config import RegionConfig, load_region
 from zorgkiosk.provision.render import BUNDLE, ETC, Templates, boot_files, broker_files, hub_names, site_root
@@ -152,7 +153,7 @@ def _put(folder: Path, files: Mapping[str, Entry], base: Path) -> Iterator[str]:
         file = folder / name
         if file.exists() and file.read_bytes() == entry.content:
             continue
-        (write_secret if entry.secret else write_public)(file, entry.content)
+        durable.put(file, entry.content, durable.SECRET if entry.secret else durable.PUBLIC)
         yield f"{file.relative_to(base)}: written"
 
 
@@ -164,5 +165,5 @@ def _phone_passwords(folder: Path) -> Iterator[str]:
         phones = [desk["phone"] for desk in desks if isinstance(desk, dict) and isinstance(desk.get("phone"), str)]
         if phones and not own.exists():
             lines = [f'"{phone}" = "{secrets.token_urlsafe(12)}"\n' for phone in dict.fromkeys(phones)]
-            write_secret(own, ("[phones]\n" + "".join(lines)).encode())
+            durable.put(own, ("[phones]\n" + "".join(lines)).encode(), durable.SECRET)
             yield file.parent.name

@@ -7,12 +7,11 @@ journal begins by naming it. It is written after the commit and some seconds lat
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from zorgkiosk import durable
 from zorgkiosk.site.chain import Head
-from zorgkiosk.site.store_damage import sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +47,8 @@ class HeadFile:
 
     def write(self, known: Known) -> bool:
         """Whether it is on disk. A full disk keeps nobody from working: the next time may do."""
-        fresh = self.path.with_name(self.path.name + ".new")
         try:
-            with fresh.open("wb") as file:
-                file.write(f"{known.epoch} {known.head}\n".encode("ascii"))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
-            sync_directory(self.path.parent)
+            durable.put(self.path, f"{known.epoch} {known.head}\n".encode("ascii"), durable.SHARED)
         except OSError as error:
             if not self._refused:
                 log.warning("%s: cannot be written: %s", self.path, error.strerror)

@@ -24,12 +24,13 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import event as sa_event
 
+from zorgkiosk import durable
 from zorgkiosk.site import journal, schema, store_faults, wake
 from zorgkiosk.site.chain import Head
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.head_file import HeadFile, Known
 from zorgkiosk.site.said import said_columns
-from zorgkiosk.site.store_damage import check, say_damaged, set_aside, sync_directory
+from zorgkiosk.site.store_damage import check, say_damaged, set_aside
 from zorgkiosk.site.store_faults import DAMAGED, FULL
 from zorgkiosk.site.store_room import Room, Space
 from zorgkiosk.site.store_transaction import PUT_SQL, ROOM_TRIES, Transaction
@@ -235,7 +236,7 @@ def _make_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660))
-        sync_directory(path.parent)
+        durable.sync_folder(path.parent)
 
 
 def _engine(path: Path) -> sa.Engine:

@@ -7,13 +7,13 @@ and the hub sees a new epoch begin. The file stays beside the new one as `panel.
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from zorgkiosk import durable
 from zorgkiosk.site.store_trouble import StoreDamagedError
 
 log = logging.getLogger(__name__)
@@ -52,17 +52,8 @@ def set_aside(path: Path, now: datetime) -> Path:
     for old in sorted(_damaged(path))[:-KEPT]:
         for part in _PARTS:
             old.with_name(old.name + part).unlink(missing_ok=True)
-    sync_directory(path.parent)
+    durable.sync_folder(path.parent)
     return aside
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in it durable: a new or renamed file is not there after a power cut before this."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _quick_check(connection: sqlite3.Connection) -> str | None:

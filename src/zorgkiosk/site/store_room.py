@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from zorgkiosk.site.store_damage import sync_directory
+from zorgkiosk import durable
 from zorgkiosk.site.store_thinning import Thinning
 from zorgkiosk.site.store_trouble import is_full
 
@@ -107,7 +107,7 @@ class Space:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            sync_directory(self._reserve.parent)
+            durable.sync_folder(self._reserve.parent)
         except OSError as error:
             self._reserve.unlink(missing_ok=True)
             log.warning("%s: no reserve: %s", self._reserve, error.strerror)

@@ -7,7 +7,6 @@ Pure; what reads and writes files is at the end. Source: RFC 5280, RFC 2986 (PKC
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,20 +166,3 @@ def newest_list(files: Iterable[Path], authority: x509.Certificate) -> x509.Cert
         if _signed_by(crl, authority):
             found.append(crl)
     return max(found, key=number_of, default=None)
-
-
-def write_whole(path: Path, content: bytes, mode: int = 0o640) -> None:
-    """The whole file or nothing, on disk when this returns. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from zorgkiosk import durable
 from zorgkiosk.care.units import HUB_UNITS, SITE_UNITS, Systemd
 from zorgkiosk.care.update import artefact, steps
 from zorgkiosk.care.update.keys import TRUSTED, load_key, load_trusted, make_key, needs_passphrase
 from zorgkiosk.care.update.manifest import Manifest, UpdateError, signed
 from zorgkiosk.care.update.slots import HOME, Slots
-from zorgkiosk.provision.authority import write_public
 
 EX_OK, EX_DATAERR, EX_UNAVAILABLE = 0, 65, 69
 _CONFIGS = (Path("/etc/zorgkiosk/site.toml"), Path("/etc/zorgkiosk/hub.toml"))
@@ -82,7 +82,7 @@ def _sign(options: argparse.Namespace) -> int:
     made_at = datetime.now(UTC)
     manifest = Manifest(version, architecture, sha256, size_bytes, unpacked_bytes, made_at)
     beside = options.file.with_name(options.file.name + ".signed")
-    write_public(beside, signed(manifest, key))
+    durable.put(beside, signed(manifest, key))
     print(f"{beside}: {version} for {architecture}")
     return EX_OK
 

@@ -14,8 +14,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from zorgkiosk import durable
 from zorgkiosk.care.update.manifest import UpdateError, key_id
-from zorgkiosk.provision.authority import write_secret
 
 TRUSTED = Path("/etc/zorgkiosk/update-keys")
 
@@ -26,7 +26,8 @@ def make_key(file: Path, name: str, passphrase: bytes) -> str:
         raise UpdateError(f"{file} exists: a key that signed releases is not written over, name another file")
     key = Ed25519PrivateKey.generate()
     how = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    write_secret(file, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how))
+    content = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    durable.put(file, content, durable.SECRET)
     return line_of(key.public_key(), name)
 
 

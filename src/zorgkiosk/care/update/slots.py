@@ -22,7 +22,7 @@ from datetime import datetime
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
-from zorgkiosk.care import durable
+from zorgkiosk import durable
 from zorgkiosk.care.update.manifest import UpdateError, Version
 
 HOME = Path("/opt/zorgkiosk")
@@ -110,10 +110,10 @@ class Slots:
     def stamp(self, name: str, version: Version) -> None:
         """Say that all of a directory is on disk, once it is."""
         os.sync()
-        durable.write(self.home / name / _STAMP, f"{version}\n".encode())
+        durable.put(self.home / name / _STAMP, f"{version}\n".encode())
 
     def begin(self, begun: Begun) -> None:
-        durable.write(self.updating, (json.dumps(asdict(begun)) + "\n").encode())
+        durable.put(self.updating, (json.dumps(asdict(begun)) + "\n").encode())
 
     def begun(self) -> Begun | None:
         """What waits for its proof; None when nothing does."""
@@ -126,7 +126,7 @@ class Slots:
         """From now on this directory is the one to come back to, and nothing older than it is installed."""
         version, newest = self.release(name), self.newest()
         if version is not None:
-            durable.write(self.newest_file, f"{max(version, newest or version)}\n".encode())
+            durable.put(self.newest_file, f"{max(version, newest or version)}\n".encode())
         durable.point(self.good, name)
         durable.remove(self.updating)
 
@@ -135,7 +135,7 @@ class Slots:
         who = os.environ.get("SUDO_USER") or os.environ.get("USER") or "system"
         kept = self.history_file.read_text(encoding="utf-8").splitlines() if self.history_file.exists() else []
         lines = [*kept[1 - _HISTORY_LINES :], f"{now.isoformat(timespec='seconds')} {who}: {said}"]
-        durable.write(self.history_file, ("\n".join(lines) + "\n").encode())
+        durable.put(self.history_file, ("\n".join(lines) + "\n").encode())
 
     @contextmanager
     def alone(self) -> Iterator[None]:

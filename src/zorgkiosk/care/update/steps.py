@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from zorgkiosk.care import durable
+from zorgkiosk import durable
 from zorgkiosk.care.apply import CONFIRM_WITHIN_S, Files, hub_reached, works
 from zorgkiosk.care.units import WatchedUnits
 from zorgkiosk.care.update import artefact

@@ -10,6 +10,7 @@ import logging
 
 from cryptography.hazmat.primitives import serialization
 
+from zorgkiosk import durable
 from zorgkiosk.contract.status import encode_status
 from zorgkiosk.contract.trust import IssuedCertificate, RevocationList
 from zorgkiosk.site import trust
@@ -54,7 +55,7 @@ class Certificates:
             held = trust.newest_list((own, shipped), authority)
             if not trust.accepted_list(given, -1 if held is None else trust.number_of(held), authority):
                 return
-            trust.write_whole(own, given.public_bytes(_PEM))
+            durable.put(own, given.public_bytes(_PEM), durable.SHARED)
         except (DistrustError, OSError) as error:
             self._health.happened("list-refused", f"the list of revoked certificates is not taken: {error}", now_s)
             return
@@ -66,7 +67,8 @@ class Certificates:
             given = trust.read_certificate(message)
             if not trust.accepted_certificate(given, Identity.of(self._config)):
                 return
-            trust.write_whole(self._config.site.data_dir / trust.RENEWED, given.public_bytes(_PEM))
+            laid = self._config.site.data_dir / trust.RENEWED
+            durable.put(laid, given.public_bytes(_PEM), durable.SHARED)
         except (DistrustError, OSError) as error:
             self._health.happened("certificate-refused", f"the next certificate is not taken: {error}", now_s)
             return

@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from zorgkiosk import durable
 from zorgkiosk.site import trust
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
@@ -33,7 +34,7 @@ def bring(config: SiteConfig) -> Path | None:
         return None
     content = newest.public_bytes(serialization.Encoding.PEM)
     if not target.exists() or target.read_bytes() != content:
-        trust.write_whole(target, content)
+        durable.put(target, content, durable.SHARED)
     return target
 
 
