@@ -11,6 +11,8 @@ import pytest
 from front_bench import FOREIGN, GOOD, IMPOSTOR, NOBODY, SILENT, Bench
 from front_stage import AVP, SAVP, SILENCE_S, an_invite, anything, uri
 
+from zorgkiosk.site.telephony.front import TLS_IDLE_S, TLS_OPENED_IDLE_S
+
 pytest_plugins = ["front_fixtures"]
 pytestmark = pytest.mark.integration
 
@@ -127,6 +129,22 @@ def test_a_worker_calls_a_partner_over_tls_with_our_headers(bench: Bench) -> Non
         partner.request_in("INVITE")
         assert [each.method for each in partner.heard].count("OPTIONS") == 1  # proven once a connection
     assert worker.reply_to(worker.request("INVITE", f"sip:line@{GOOD}", body=AVP)).code == 488
+
+
+def test_who_opened_a_connection_ends_it_first_so_that_no_message_meets_its_end(bench: Bench) -> None:
+    worker = bench.worker(0)
+    with bench.listening(GOOD) as listener:
+        worker.request("INVITE", f"sip:line@{GOOD}", body=SAVP)
+        partner = bench.accept(listener, GOOD)
+        partner.reply(partner.request_in("OPTIONS"), 200)
+        partner.request_in("INVITE")
+        [opened] = bench.ask("core.tcp_list")
+        came_in = bench.partner(GOOD)
+        came_in.request("OPTIONS", f"sip:line@{bench.parameters.site}")
+        came_in.receive(anything)
+        [accepted] = [each for each in bench.ask("core.tcp_list") if each["id"] != opened["id"]]
+        assert (opened["lifetime"], accepted["lifetime"]) == (TLS_OPENED_IDLE_S, TLS_IDLE_S)
+        assert TLS_OPENED_IDLE_S < TLS_IDLE_S - 2, "the front looks once in a while"
 
 
 def test_two_fronts_carry_a_call_and_both_ends_hear_when_a_worker_dies(bench: Bench) -> None:

@@ -42,7 +42,9 @@ GUESSES, GUESS_S = 10, 60
 """After so many wrong passwords in a row an address is not heard for so long."""
 STATUS_S = 30
 """What the line says of itself is told to partners that long."""
-TLS_IDLE_S = 15
+TLS_IDLE_S, TLS_OPENED_IDLE_S = 15, 10
+"""A connection without a message ends, and who opened it ends it first: what is sent in the very moment in which the
+other one ends it is lost, and it is mostly the opener who has something to send."""
 TLS_HELLO_S = 3
 TLS_CONNECTIONS, TLS_PER_SOURCE = 512, 16
 CHILDREN = 2
@@ -180,6 +182,7 @@ def _main(parameters: FrontParameters) -> str:
         queue_ms=QUEUE_S * 1000,
         claim_s=CLAIM_S,
         tls_idle_s=TLS_IDLE_S,
+        tls_opened_idle_s=TLS_OPENED_IDLE_S,
         tls_hello_s=TLS_HELLO_S,
         tls_connections=TLS_CONNECTIONS,
         tls_per_source=TLS_PER_SOURCE,
