@@ -48,7 +48,7 @@ def test_a_worker_number_is_taken_once(tmp_path: Path) -> None:
 
 def test_only_the_sip_part_imports_pjsua2() -> None:
     """The lab's simulated phones aside, which are no part of an appliance."""
-    source = Path(__file__).parents[3] / "src" / "zorgkiosk"
+    source = Path(__file__).parents[4] / "src" / "zorgkiosk"
     importers = {path.parent for path in source.rglob("*.py") if "import pjsua2" in path.read_text()}
     assert importers - {source / "lab"} == {source / "site" / "telephony" / "worker" / "sip"}
 
