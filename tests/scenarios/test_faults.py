@@ -15,6 +15,7 @@ from stage import NEIGHBOUR, NOORD, SOON_S, WORKERS, ZUID, Record, Stage, is_ans
 from zorgkiosk.care.archive import archive
 from zorgkiosk.care.doctor import findings
 from zorgkiosk.care.probes import probe
+from zorgkiosk.care.sip_options import over_udp
 from zorgkiosk.cli import main
 from zorgkiosk.lab.daemon import until
 from zorgkiosk.lab.evidence import files_with
@@ -267,9 +268,17 @@ def test_a_place_at_the_partner_that_nobody_takes_back_is_given_up_there(stage: 
 
 
 def test_without_a_line_the_exchange_gets_its_calls_back(stage: Stage) -> None:
-    """The first caller waits for the line that should return; once it is late, nobody waits for it any more."""
+    """The first caller waits for the line that should return; once it is late, nobody waits for it any more, and an
+    exchange that asks first hears so."""
+
+    def answer(number: int) -> str:
+        front = stage.noord.config.front
+        assert front is not None
+        exchange = str(front.trunk_addresses[0]).partition("/")[0]
+        return over_udp(str(front.address), front.sip_port, exchange, f"{number:016x}")[1]
 
     async def scene(stage: Stage) -> list[Record]:
+        assert answer(1) == "answers 200 OK"
         stage.noord.units["telephony"].kill()
         waited_s = []
         try:
@@ -278,8 +287,10 @@ def test_without_a_line_the_exchange_gets_its_calls_back(stage: Stage) -> None:
                 refused = await caller.wait_for("ended", timeout_s=LINE_RETURNS_S + 5)
                 assert refused.details["code"] == 503
                 waited_s.append(so_far_s(caller))
+            await until(lambda: answer(2) == "answers 503 No line", 3, "the exchange hears that there is no line")
         finally:
             await stage.region.line_again(stage.noord)
+        assert answer(3) == "answers 200 OK"
         assert waited_s[0] < LINE_RETURNS_S + 1.5 and waited_s[1] < NO_LINE_REFUSE_S + 1.5
         await until(lambda: "free" in states(stage.noord).values(), SOON_S, "the line is back")
         return [*(Record(NOORD, "refused", each) for each in waited_s), *served(await stage.meet(2))]

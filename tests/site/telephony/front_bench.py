@@ -56,6 +56,11 @@ class Bench:
         """Any question to the front, to see what it holds."""
         return asyncio.run(self.rpc._ask(method, *params))
 
+    def line_lives(self, for_s: int = 3600) -> None:
+        """As a line says it again and again."""
+        asyncio.run(self.rpc.line_is_here())
+        self.ask("htable.setex", "line", "here", for_s)
+
     def again(self, worker: Peer, index: int) -> Peer:
         """The same worker after the front was started anew, and forgot that it is ready."""
         asyncio.run(self.rpc.worker_ready(self.parameters.worker_uris[index]))
@@ -270,5 +275,6 @@ def await_answer(bench: Bench) -> None:
             assert bench.process.poll() is None, bench.log_file.read_text()
             time.sleep(0.02)
         else:
+            bench.line_lives()
             return
     raise AssertionError(bench.log_file.read_text())

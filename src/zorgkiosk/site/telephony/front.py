@@ -40,6 +40,8 @@ CLAIM_S = 14_400
 REGISTER_S = 120
 GUESSES, GUESS_S = 10, 60
 """After so many wrong passwords in a row an address is not heard for so long."""
+LINE_SILENT_S = 6
+"""A line that has not said for so long that it is here is dead or hangs: who asks hears that no call can be placed."""
 STATUS_S = 30
 """What the line says of itself is told to partners that long."""
 TLS_IDLE_S, TLS_OPENED_IDLE_S = 15, 10
@@ -189,6 +191,7 @@ def _main(parameters: FrontParameters) -> str:
         register_s=REGISTER_S,
         guesses=GUESSES,
         guess_s=GUESS_S,
+        line_silent_s=LINE_SILENT_S,
         status_s=STATUS_S,
         exchange_address=parameters.exchange[0] if parameters.exchange else "",
         exchange="{}:{}".format(*parameters.exchange) if parameters.exchange else "",

@@ -17,6 +17,7 @@ from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc, WorkerStatu
 _LOG = logging.getLogger(__name__)
 
 COMPARE_S = 2.0
+"""Well below `front.LINE_SILENT_S`."""
 PUBLISH_S = 0.2
 """How soon partners who ask over SIP hear of a change."""
 REPEAT_S = 10.0
@@ -116,6 +117,7 @@ class FrontLink:
 
     async def _compare(self) -> None:
         try:
+            await self._rpc.line_is_here()
             seen = await self._rpc.status()
             if self._away:
                 _LOG.info("the front is back")

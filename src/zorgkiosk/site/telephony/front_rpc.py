@@ -127,6 +127,10 @@ class FrontRpc:
             return False
         return any([await self._end(dialog) for dialog in dialogs])
 
+    async def line_is_here(self) -> None:
+        """Trunks and partners who ask hear that calls can be placed, for `front.LINE_SILENT_S`: say it again before."""
+        await self._ask("htable.seti", "line", "here", 1)
+
     async def publish_status(self, accepting: bool, desks_present: int, desks_free: int, waiting: int) -> None:
         """What partners who ask hear from now on, for 30 s at most: say it again before. ValueError below zero."""
         status = PartnerStatus(accepting, desks_present, desks_free, waiting)
