@@ -40,20 +40,20 @@ def test_a_tap_reaches_the_hubs_database_and_its_ack_comes_back(vvt: Machine) ->
 
 @pytest.mark.parametrize("unit", OURS)
 def test_a_unit_runs_as_its_own_user_without_rights_on_a_system_it_cannot_write(vvt: Machine, unit: str) -> None:
-    pid = str(vvt.main_pid(f"zorgkiosk-{unit}"))
+    name = f"zorgkiosk-{unit}"
+    pid = str(vvt.main_pid(name))
     status = dict(line.split(":\t", 1) for line in vvt.do("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line)
-    assert vvt.do("stat", "-c", "%U:%G", f"/proc/{pid}") == f"zorgkiosk-{unit}:zorgkiosk"
+    assert vvt.do("stat", "-c", "%U:%G", f"/proc/{pid}") == f"{name}:zorgkiosk"
     assert status["NoNewPrivs"] == "1"
     assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {0}
     if ARCH == "amd64":  # qemu's emulation accepts a filter and does not apply it
         assert status["Seccomp"] == "2"
-    inside = ("nsenter", "-t", pid, "-m", "--")
     for path in ("/usr/bin/own", "/etc/zorgkiosk/own", "/opt/zorgkiosk/own"):
         with pytest.raises(LabError, match="Read-only file system"):
-            vvt.do(*inside, "touch", path)
-    vvt.do(*inside, "test", "-w", "/var/lib/zorgkiosk")
-    assert vvt.do(*inside, "stat", "-c", "%a", "/root", "/home").split() == ["0", "0"]
-    devices = vvt.do(*inside, "ls", "/dev").split()
+            vvt.do("touch", path, beside=name)
+    vvt.do("test", "-w", "/var/lib/zorgkiosk", beside=name)
+    assert vvt.do("stat", "-c", "%a", "/root", "/home", beside=name).split() == ["0", "0"]
+    devices = vvt.do("ls", "/dev", beside=name).split()
     assert not [name for name in devices if name.startswith(("sd", "vd", "mmcblk", "mem", "kmem"))]
 
 

@@ -7,6 +7,7 @@ repository; each boot gets a copy. It has no network but a loopback of its own.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,9 +157,9 @@ class Machine:
         """What a command inside says on stdout, whatever its exit code."""
         return self._run(command).stdout.strip()
 
-    def do(self, *command: str) -> str:
-        """The same; raises LabError when the command fails."""
-        done = self._run(command)
+    def do(self, *command: str, beside: str | None = None) -> str:
+        """The same; raises LabError when the command fails. `beside`: a unit that lives, which sees what it sees."""
+        done = self._run(command, self.leader if beside is None else self._here(self.main_pid(beside)))
         if done.returncode != 0:
             raise LabError(f"{' '.join(command)[:200]}: {(done.stdout + done.stderr).strip()[-2000:]}")
         return done.stdout.strip()
@@ -178,8 +179,18 @@ class Machine:
     def journal(self, unit: str) -> str:
         return self.ask("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
-    def _run(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]
+    def _here(self, pid: int) -> int:
+        """The number on this machine of a process of the system. Raises LabError when there is none."""
+        system = Path(f"/proc/{self.leader}/ns/pid").readlink()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has just ended
+                numbers = re.search(r"^NSpid:.*\t(\d+)$", (folder / "status").read_text(), re.MULTILINE)
+                if numbers and int(numbers[1]) == pid and (folder / "ns" / "pid").readlink() == system:
+                    return int(folder.name)
+        raise LabError(f"process {pid} of the system is not there")
+
+    def _run(self, command: tuple[str, ...], target: int | None = None) -> subprocess.CompletedProcess[str]:
+        enter = ["nsenter", "-t", str(target or self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]
         return subprocess.run(
             [*enter, *command], env=_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=_RUN_S
         )
