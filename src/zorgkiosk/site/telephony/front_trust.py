@@ -34,6 +34,7 @@ def bring(config: SiteConfig) -> Path | None:
         return None
     content = newest.public_bytes(serialization.Encoding.PEM)
     if not target.exists() or target.read_bytes() != content:
+        target.parent.mkdir(parents=True, exist_ok=True)  # the front may start later than the line
         durable.put(target, content, durable.SHARED)
     return target
 
