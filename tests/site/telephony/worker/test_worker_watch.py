@@ -44,6 +44,15 @@ def test_who_waits_is_given_longer() -> None:
     assert found[0] == WAITING_SILENCE_S
 
 
+def test_who_was_silent_while_waiting_is_given_its_full_time_after_the_answer() -> None:
+    """An exchange need not send before the answer, and its first packet takes a moment after it."""
+    watch = SilenceWatch()
+    for second in range(60):
+        watch.silent({"a": Heard(0, True, WAITING_SILENCE_S)}, float(second))
+    assert watch.silent({"a": Heard(0, True), "b": Heard(0, True)}, 60.0) == []
+    assert watch.silent({"a": Heard(0, True), "b": Heard(9, True)}, 60.0 + SILENCE_S) == ["a"]
+
+
 def test_the_next_conversation_starts_anew() -> None:
     watch = SilenceWatch()
     watch.silent({"a": Heard(5, True)}, 0.0)

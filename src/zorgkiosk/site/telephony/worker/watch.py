@@ -28,14 +28,18 @@ class SilenceWatch:
     """Who has been silent for too long."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[int, float]] = {}
+        self._last: dict[str, tuple[Heard, float]] = {}
 
     def silent(self, heard: Mapping[str, Heard], now_s: float) -> list[str]:
-        """The parties that should send and did not; feed it about once a second. An empty mapping starts anew."""
+        """The parties that should send and did not; feed it about once a second.
+
+        An empty mapping starts anew, and so does a party whose `within_s` has changed: an exchange that was silent
+        while its caller waited may need a moment after the answer.
+        """
         last = {}
         for party, now in heard.items():
-            packets, since_s = self._last.get(party, (-1, now_s))
-            moved = now.packets != packets or not now.expected
-            last[party] = (now.packets, now_s if moved else since_s)
+            before, since_s = self._last.get(party, (None, now_s))
+            unchanged = before is not None and (before.packets, before.within_s) == (now.packets, now.within_s)
+            last[party] = (now, since_s if unchanged and now.expected else now_s)
         self._last = last
         return [party for party, (_, since_s) in last.items() if now_s - since_s >= heard[party].within_s]
