@@ -79,8 +79,9 @@ def _for_emulation(root: Path) -> None:
     folder = root / "usr" / "lib" / "systemd" / "system"
     clock = f'ExecStartPost=/opt/zorgkiosk/current/bin/python -c "{_CLOCK}"\n'
     key = "/etc/zorgkiosk/site-key.pem"
-    give = f'ExecStartPost=/bin/sh -c "chgrp zorgkiosk {key}; chmod 640 {key}"\n'
-    more = {"zorgkiosk-panel": clock, "zorgkiosk-take-bundle": give}
+    # Before its reader starts and not after the bundle was taken: a power cut may come between the two.
+    give = f'ExecStartPre=+/bin/sh -c "chgrp zorgkiosk {key}; chmod 640 {key}"\n'
+    more = {"zorgkiosk-panel": clock, "zorgkiosk-sync": give}
     for unit in [*(file.stem for file in folder.glob("zorgkiosk-*.service")), "kamailio", *_DEBIANS]:
         drop_in(root, unit, f"{more.get(unit, '')}PrivateUsers=no\nPrivateNetwork=no\nLoadCredential=\nSetCredential=")
     in_root(root, "chgrp", "zorgkiosk", "/etc/zorgkiosk/hub-key.pem")

@@ -48,8 +48,9 @@ def cells(machine: Machine) -> list[dict[str, object]]:
 
 
 def drop_in(root: Path, unit: str, line: str) -> None:
-    """Add to a unit of a box that is not booted."""
+    """Add to a unit of a box that is not booted, and to what was added before."""
     folder = root / "etc" / "systemd" / "system" / f"{unit}.service.d"
     folder.mkdir(parents=True, exist_ok=True)
     # Read after ours: an empty value then takes back what ours names.
-    (folder / "zz-test.conf").write_text(f"[Service]\n{line}\n", encoding="utf-8")
+    with (folder / "zz-test.conf").open("a", encoding="utf-8") as file:
+        file.write(f"[Service]\n{line}\n")

@@ -71,9 +71,6 @@ def test_a_damaged_bundle_is_named_and_the_box_goes_on_with_what_it_has(vvt: Mac
     assert vvt.main_pid("zorgkiosk-panel") == pid
 
 
-@pytest.mark.skipif(
-    ARCH == "arm64", reason="boots four times: too long under emulation, and nothing in it knows the processor"
-)
 def test_power_cuts_at_the_first_boot_and_in_changes_of_config_end_in_a_config_that_works(
     fresh: Path, tmp_path: Path
 ) -> None:
