@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from boot_site import UNACKNOWLEDGED, active, python
 
 from zorgkiosk.lab.nspawn import Machine, wait
 
@@ -23,6 +24,40 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trunk:
              "Max-Forwards: 70", "Content-Length: 0", "", ""]
     trunk.sendto("\\r\\n".join(lines).encode(), ("127.0.11.1", 5060))
     print(trunk.recv(4096).decode().splitlines()[0])
+"""
+CALL = (
+    SITE
+    + """
+import asyncio
+from zorgkiosk.lab import evidence
+from zorgkiosk.lab.people import People
+
+async def call():
+    people = People()
+    try:
+        await people.sit_down(site)
+        for desk in site.config.desk:
+            await evidence.tap(site, f"desk/{desk.id}", present="yes")
+        await people.gather_callers(site, 1)
+        await people.callers[0].call("sip:huisartsenpost@127.0.11.1")
+        meeting = await people.meet(people.callers[0])
+        await people.callers[0].hang_up()
+        print(meeting.site, meeting.desk)
+    finally:
+        await people.stop()
+
+asyncio.run(call())
+"""
+)
+HANDLED = """
+import json, sqlite3
+from pathlib import Path
+from zorgkiosk.hub.config import load_hub
+file = load_hub(Path("/etc/zorgkiosk/hub.toml")).hub.database.removeprefix("sqlite:///")
+query = "SELECT data FROM event WHERE site = 'hap-noord' AND kind = 'call.handled'"
+[[data]] = sqlite3.connect(f"file:{file}?mode=ro", uri=True).execute(query).fetchall()
+call = json.loads(data)
+print(call["outcome"], call["desk"], call["talked_s"])
 """
 
 
@@ -87,3 +122,13 @@ def test_the_watchdog_ends_a_line_that_stands_still_and_leaves_its_workers(hap: 
     assert "Watchdog timeout" in hap.journal("zorgkiosk-telephony")
     wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
     assert worker_pids(hap) == workers
+
+
+def test_a_caller_talks_to_a_desk_and_the_hub_hears_that_the_call_was_answered(hap: Machine) -> None:
+    """With the box's own programs: phones that register with the bundle's passwords, tones that tell who hears whom."""
+    wait(lambda: active(hap, "sync", "intake"), SOON_S, "sync and the hub run")
+    wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
+    assert python(hap, CALL).splitlines()[-1] in ("hap-noord desk-1", "hap-noord desk-2")
+    wait(lambda: python(hap, UNACKNOWLEDGED) == "0", SOON_S, "the hub acknowledged all of it")
+    outcome, desk, talked = python(hap, HANDLED).split()
+    assert (outcome, desk[:5]) == ("answered", "desk-") and float(talked) > 0
