@@ -67,6 +67,7 @@ def test_the_hub_reads_what_sites_say_and_writes_what_they_hear() -> None:
         "persistence false",
         "set_tcp_nodelay true",
         "max_packet_size 266240",
+        "persistent_client_expiration 1h",
         "listener 8883 0.0.0.0",
         "acl_file /etc/zorgkiosk/broker/mosquitto.acl",
         "cafile /etc/zorgkiosk/ca.pem",

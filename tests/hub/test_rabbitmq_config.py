@@ -33,6 +33,13 @@ def test_a_site_reads_the_state_of_its_partners_and_nobody_elses() -> None:
     assert not may("hap-zuid", "read", "hap-noord", "state") and not may("hap-noord", "read", "*", "state")
 
 
+def test_a_site_makes_the_queue_of_its_own_client_ids_only() -> None:
+    rules = {row["user"]: row["configure"] for row in json.loads(definitions("regio", SITES))["permissions"]}
+    own = "mqtt-subscription-hap-noord_0123456789abcdefqos0"
+    assert re.search(rules["hap-noord"], own) and re.search(rules["hap-noord"], "mqtt-subscription-hap-noordqos1")
+    assert not re.search(rules["hap-zuid"], own) and not re.search(rules["hap-noord"], own.replace("_", "-"))
+
+
 def test_a_name_that_could_mean_more_than_itself_is_refused() -> None:
     for sites in ({".*": ()}, {"hap-noord": ("#",)}, {"hub-intake": ()}):
         with pytest.raises(ValueError, match="broker: "):

@@ -83,7 +83,8 @@ def _permissions(region: str, sites: Mapping[str, tuple[str, ...]], hub_names: t
     for name in hub_names:
         yield _row(name, configure=f"^{queues}$", write=rf"^({queues}|amq\.topic)$", read=rf"^({queues}|amq\.topic)$")
     for name in (PROVISIONER_NAME, *sites):
-        own = f"mqtt-subscription-{name}qos[01]"
+        # A client's id, in the name of its queue, ends in what only its key gives (site/sync/uplink.py).
+        own = f"mqtt-subscription-{name}(_[0-9a-f]{{16}})?qos[01]"
         yield _row(name, configure=f"^{own}$", write=rf"^({own}|amq\.topic)$", read=rf"^({own}|amq\.topic)$")
 
 

@@ -139,9 +139,9 @@ class Region:
         config = load_site(self.site_file(name, **certificate))
         return config.model_copy(update={"hub": config.hub.model_copy(update=dict(hub or {}))})
 
-    def member(self, name: str) -> Member:
-        """A client with the certificate of `name`, connected."""
-        return Member.connect(self, name)
+    def member(self, name: str, identity: str | None = None) -> Member:
+        """A client with the certificate of `name`, connected; `identity` is its client id."""
+        return Member.connect(self, name, identity or f"{name}-test")
 
 
 def _without_delay(_client: mqtt.Client, _data: Any, sock: Any) -> None:
@@ -158,11 +158,11 @@ class Member:
     granted: list[ReasonCode] = field(default_factory=list)
 
     @classmethod
-    def connect(cls, region: Region, name: str) -> Member:
+    def connect(cls, region: Region, name: str, identity: str) -> Member:
         certificate, key = region.authority.issue(name)
         context = ssl.create_default_context(cafile=str(region.authority.ca_file))
         context.load_cert_chain(certificate, key)
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{name}-test", protocol=mqtt.MQTTv5)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=identity, protocol=mqtt.MQTTv5)
         client.tls_set_context(context)
         client.reconnect_delay_set(1, 1)
         member = cls(client)

@@ -251,6 +251,26 @@ def test_the_acl_keeps_sites_to_their_own_name_and_their_partners(region: Region
         member.close()
 
 
+@pytest.mark.parametrize("mqtt", ["5", "3.1.1"])
+def test_a_neighbour_that_takes_a_site_s_name_as_its_id_disturbs_nobody(
+    region: Region, hub: ActingHub, mqtt: str
+) -> None:
+    config = region.site("hap-noord", hub={"mqtt": mqtt})
+    panel = panel_of(config)
+    said: list[bytes] = []
+    hub.member.client.message_callback_add(
+        str(Topic(REGION, "hap-noord", "online")), lambda _c, _d, message: said.append(bytes(message.payload))
+    )
+    with running_sync(config) as store:
+        wait_for(lambda: said, "online")
+        for identity in ("hap-noord", "hap-noord_0123456789abcdef", "hap-noord-trial"):
+            region.member("hap-zuid", identity).close()
+        last = tap(panel, 3)
+        wait_for(lambda: acked(store) == last, "the tap after the neighbours")
+        assert [decode_status(Online, payload).online for payload in said] == [True], "the site was never away"
+        assert hub.sequences("sync") == [], "the link was never lost"
+
+
 @pytest.mark.parametrize("case", ["foreign", "other-name", "not-there", "no-certificate"])
 def test_a_link_that_cannot_be_is_explained_in_dutch(region: Region, tmp_path: Path, case: str) -> None:
     match case:

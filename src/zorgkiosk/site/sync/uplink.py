@@ -6,6 +6,7 @@ gets a client of its own, so nothing that an earlier connection still held can g
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import select
 import socket
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
@@ -90,7 +92,7 @@ class Uplink(Protocol):
 
 
 class MqttUplink:
-    """The real way. `name` is the client id; the will (topic, payload), if any, is said for us when we fall silent.
+    """The real way. `name` begins the client id; the will (topic, payload), if any, is said for us when we fall silent.
 
     `clock_floor` is None while the clock is right, else an instant (aware UTC) that has certainly passed.
     """
@@ -120,10 +122,11 @@ class MqttUplink:
         self._sent.clear()
         try:
             guard = tls.Guard.of(self._hub, self._clock_floor())
+            identity = client_id(self._name, self._hub.key_file)
         except (OSError, ValueError) as error:  # ssl.SSLError and a file that is no certificate
             self._happened.append(Closed(trouble.of_files(error)))
             return
-        client = self._make_client(guard)
+        client = self._make_client(guard, identity)
         try:
             # Each attempt looks the name up again: the address may have changed.
             client.connect(self._hub.host, self._hub.port, keepalive=KEEPALIVE_S)
@@ -171,11 +174,11 @@ class MqttUplink:
             pass
         client.disconnect()
 
-    def _make_client(self, guard: tls.Guard) -> mqtt.Client:
+    def _make_client(self, guard: tls.Guard, identity: str) -> mqtt.Client:
         newest = self._hub.mqtt == "5"
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self._name,
+            client_id=identity,
             clean_session=None if newest else True,  # MQTT 5 says it at each connect, and paho's default is clean
             protocol=mqtt.MQTTv5 if newest else mqtt.MQTTv311,
             reconnect_on_failure=False,
@@ -251,6 +254,17 @@ class MqttUplink:
         if client is not None:
             client.disconnect()
         self._happened.append(Closed(why))
+
+
+def client_id(name: str, key_file: Path) -> str:
+    """An id that nobody else can know, the same at each connection of one box. Raises OSError.
+
+    A broker ends the connection of whoever has an id when another comes with it (MQTT 5.0 §3.1.4), and says the will;
+    it does so for any certificate of the region. So a neighbour must not be able to guess ours. It stays the same so
+    that the will of a connection that went silent is said before the next one opens, and so that the copy of a card is
+    found out. The key is one box's alone; a digest tells nothing of it.
+    """
+    return f"{name}_{hashlib.blake2b(key_file.read_bytes(), digest_size=8, person=b'mqtt client id').hexdigest()}"
 
 
 def _opened(guard: tls.Guard, sock: Any) -> None:
