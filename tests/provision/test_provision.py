@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import tarfile
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from cryptography import x509
 from provision_region import SITES, TEMPLATES, make_region
 
 from shipped import FIRMWARE
+from zorgkiosk import durable
 from zorgkiosk.cli import main
 from zorgkiosk.config_file import ConfigError
 from zorgkiosk.provision.authority import Authority, AuthorityError, Member
@@ -139,6 +141,103 @@ def test_a_revoked_site_is_on_the_list_out_of_the_acl_and_gets_a_new_certificate
         revoke(region, "vvt-linde", TEMPLATES, NOW)
     assert "vvt-linde: certificate issued" in provision(region, TEMPLATES, NOW)
     assert certificate(region, "vvt-linde").serial_number != serial and "user vvt-linde" in acl.read_text()
+
+
+def listed(region: Path) -> set[int]:
+    crl = x509.load_pem_x509_crl((region / "out" / "hub" / "broker" / "revoked.pem").read_bytes())
+    return {each.serial_number for each in crl}
+
+
+def issue_again(region: Path, now: datetime) -> int:
+    """A site's key was lost: its next certificate is for another one."""
+    (region / "pki" / "issued" / "vvt-linde.key").unlink()
+    assert "vvt-linde: certificate issued" in provision(region, TEMPLATES, now)
+    return certificate(region, "vvt-linde").serial_number
+
+
+def test_every_certificate_of_a_site_that_has_not_ended_is_revoked_with_it(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    others = certificate(region, "hap-noord").serial_number
+    first, ends = certificate(region, "vvt-linde").serial_number, certificate(region, "vvt-linde").not_valid_after_utc
+    later = ends - timedelta(days=30)
+    provision(region, TEMPLATES, later)
+    renewed = certificate(region, "vvt-linde").serial_number
+    again = issue_again(region, later)
+    assert len({first, renewed, again}) == 3
+    revoke(region, "vvt-linde", TEMPLATES, later)
+    assert listed(region) == {first, renewed, again} and others not in listed(region)
+
+
+def test_a_certificate_that_has_ended_needs_no_place_on_the_list(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    ends = certificate(region, "vvt-linde").not_valid_after_utc
+    provision(region, TEMPLATES, ends - timedelta(days=30))
+    second = certificate(region, "vvt-linde").serial_number
+    revoke(region, "vvt-linde", TEMPLATES, ends)
+    assert listed(region) == {second}
+
+
+def test_a_folder_of_an_earlier_version_is_taken_as_it_is(region: Path) -> None:
+    """It knows the certificate in use alone, and not those before."""
+    provision(region, TEMPLATES, NOW)
+    first = certificate(region, "vvt-linde").serial_number
+    (region / "pki" / "serials.json").unlink()
+    again = issue_again(region, NOW)
+    revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert listed(region) == {first, again}
+
+
+class PowerCutError(Exception):
+    """Raised where the power goes."""
+
+
+@pytest.fixture(params=["revoked.json", "crl.pem", "mosquitto.acl"])
+def cut_revocation(region: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The power went after that file was written; the serial number of the box that was stolen."""
+    provision(region, TEMPLATES, NOW)
+    stolen, put = certificate(region, "vvt-linde").serial_number, durable.put
+
+    def cut(path: Path, content: bytes, mode: int = durable.PUBLIC, group: int | None = None) -> None:
+        put(path, content, mode, group)
+        if path.name == request.param:
+            raise PowerCutError
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr(durable, "put", cut)
+        revoke(region, "vvt-linde", TEMPLATES, NOW)
+    return stolen
+
+
+def test_after_a_revocation_that_was_cut_provision_ships_another_certificate(region: Path, cut_revocation: int) -> None:
+    assert "vvt-linde: certificate issued" in provision(region, TEMPLATES, NOW)
+    assert certificate(region, "vvt-linde").serial_number != cut_revocation
+    assert listed(region) == {cut_revocation}
+
+
+def test_a_revocation_that_was_cut_is_finished_by_the_same_command(region: Path, cut_revocation: int) -> None:
+    assert revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert listed(region) == {cut_revocation}
+    assert "user vvt-linde" not in (region / "out" / "hub" / "broker" / "mosquitto.acl").read_text()
+
+
+@pytest.mark.parametrize("name", ["broker", "hub-intake", "hub-board", "hub-provisioner"])
+def test_the_hub_s_own_certificates_are_revoked_and_replaced_at_once(region: Path, name: str) -> None:
+    provision(region, TEMPLATES, NOW)
+    old = certificate(region, name).serial_number
+    said = revoke(region, name, TEMPLATES, NOW)
+    assert said[:2] == [f"{name}: certificate revoked", f"{name}: certificate issued"]
+    assert listed(region) == {old} and certificate(region, name).serial_number != old
+    assert provision(region, TEMPLATES, NOW) == []
+
+
+@pytest.mark.parametrize("name", ["issued/vvt-linde.pem", "issued/vvt-linde.key", "crl.pem", "revoked.json"])
+@pytest.mark.parametrize("damaged", [b"", b"[1]"])
+def test_a_damaged_file_of_the_authority_is_named(region: Path, name: str, damaged: bytes) -> None:
+    provision(region, TEMPLATES, NOW)
+    revoke(region, "hap-zuid", TEMPLATES, NOW)
+    (region / "pki" / name).write_bytes(damaged)
+    with pytest.raises(AuthorityError, match=f"^{re.escape(str(region / 'pki' / name))}: is damaged: put back its"):
+        provision(region, TEMPLATES, NOW)
 
 
 @pytest.mark.parametrize(

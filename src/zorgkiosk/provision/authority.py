@@ -2,6 +2,7 @@
 
 ca.pem, ca.key        the authority; the key is its owner's alone and leaves this folder never
 issued/NAME.pem .key  the certificate in use of each member
+serials.json          every certificate that was issued and has not ended: a renewed one is still good elsewhere
 revoked.json, crl.pem serial numbers that are no longer trusted, and the same signed for brokers and fronts
 """
 
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from zorgkiosk import durable
 from zorgkiosk.contract.trust import CertificateRequest, serial, unpacked
@@ -25,6 +27,7 @@ from zorgkiosk.site.trust import number_of
 CA_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=397)
 RENEW_BEFORE = timedelta(days=60)
+_CURE = "put back its backup, or remove it and run zorgkiosk provision: a new certificate is issued"
 
 
 class AuthorityError(Exception):
@@ -64,7 +67,9 @@ class Authority:
             raise AuthorityError(f"{folder}: ca.key does not belong to ca.pem: put back the backup of both")
         if now >= certificate.not_valid_after_utc:
             raise AuthorityError(f"{folder}: the authority has expired: move the folder away, all boxes get new files")
-        return cls(folder, certificate, key)
+        own_authority = cls(folder, certificate, key)
+        own_authority._finish_revocations()
+        return own_authority
 
     @classmethod
     def _create(cls, folder: Path, region: str, now: datetime) -> Authority:
@@ -109,7 +114,7 @@ class Authority:
         if not self.has(whom.name):
             raise RequestError("has no certificate of this region: revoked, or not provisioned yet")
         certificate_file, _ = self.files_of(whom.name)
-        issued = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        issued = _certificate(certificate_file)
         try:
             csr = x509.load_der_x509_csr(unpacked(asked.csr))
             signed = csr.is_signature_valid
@@ -122,29 +127,69 @@ class Authority:
                 "has a certificate of another authority: run zorgkiosk provision and write its card anew"
             )
         if self.ensure(whom, now, renew_before):
-            issued = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+            issued = _certificate(certificate_file)
         return None if asked.in_force == serial(issued.serial_number) else issued
 
     def revoke(self, name: str, now: datetime) -> bool:
-        """Trust the member's certificate no longer, and forget it; false when it has none."""
-        certificate_file, key_file = self.files_of(name)
-        if not certificate_file.exists():
+        """Trust none of the member's certificates any longer, and forget it; false when it has none.
+
+        A box that was renewed or issued again still shows an earlier one as long as that has not ended.
+        """
+        revoked = self.revoked()
+        serials = {serial for serial, entry in self._issued(now).items() if entry["name"] == name} - set(revoked)
+        if not serials:
             return False
-        serial = x509.load_pem_x509_certificate(certificate_file.read_bytes()).serial_number
-        revoked = {**self.revoked(), f"{serial:x}": {"name": name, "at": now.isoformat(timespec="seconds")}}
-        durable.put(self.folder / "revoked.json", (json.dumps(revoked, indent=2) + "\n").encode())
+        at = {"name": name, "at": now.isoformat(timespec="seconds")}
+        self._write("revoked.json", revoked | dict.fromkeys(sorted(serials), at))
         self.ensure_crl(now)
-        certificate_file.unlink()
-        key_file.unlink(missing_ok=True)
+        self._finish_revocations()
         return True
+
+    def was_revoked(self, name: str) -> bool:
+        return any(entry["name"] == name for entry in self.revoked().values())
 
     def revoked(self) -> dict[str, dict[str, str]]:
         """Serial number (hexadecimal) → whose it was and when it was revoked."""
-        file = self.folder / "revoked.json"
+        return self._read("revoked.json", "at")
+
+    def _finish_revocations(self) -> None:
+        """Forget who is on the list: also where the power went between the two."""
+        for name in {entry["name"] for entry in self.revoked().values()}:
+            certificate_file, key_file = self.files_of(name)
+            if certificate_file.exists() and _serial(_certificate(certificate_file)) in self.revoked():
+                durable.remove(key_file)
+                durable.remove(certificate_file)
+
+    def _issued(self, now: datetime) -> dict[str, dict[str, str]]:
+        """Serial number → whose certificate it is and when it ends, of all that are good or in use."""
+        known = {
+            serial: entry
+            for serial, entry in self._read("serials.json", "ends").items()
+            if datetime.fromisoformat(entry["ends"]) > now
+        }
+        for file in sorted((self.folder / "issued").glob("*.pem")):  # a folder of before has no serials.json
+            certificate = _certificate(file)
+            known[_serial(certificate)] = _entry(file.stem, certificate)
+        return known
+
+    def _read(self, name: str, instant: str) -> dict[str, dict[str, str]]:
+        file = self.folder / name
         if not file.exists():
             return {}
-        known: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            known: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+            whole = all(
+                int(serial, 16) and isinstance(entry["name"], str) and datetime.fromisoformat(entry[instant]).tzinfo
+                for serial, entry in known.items()
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise AuthorityError(f"{file}: is damaged: put back its backup")
         return known
+
+    def _write(self, name: str, entries: dict[str, dict[str, str]]) -> None:
+        durable.put(self.folder / name, (json.dumps(entries, indent=2) + "\n").encode())
 
     def ensure_crl(self, now: datetime) -> bool:
         """The signed list says what `revoked` says; whether it had to be written. Each has a higher number.
@@ -153,7 +198,11 @@ class Authority:
         """
         revoked, number = self.revoked(), 1
         if self.crl_file.exists():
-            signed = x509.load_pem_x509_crl(self.crl_file.read_bytes())
+            try:
+                signed = x509.load_pem_x509_crl(self.crl_file.read_bytes())
+            except ValueError:
+                sentence = "is damaged: put back its backup, or copy out/hub/broker/revoked.pem there"
+                raise AuthorityError(f"{self.crl_file}: {sentence}") from None
             ours = signed.is_signature_valid(self.key.public_key())
             if ours and {f"{one.serial_number:x}" for one in signed} == set(revoked):
                 return False
@@ -172,8 +221,7 @@ class Authority:
         if not self.has(whom.name):
             return "issued"
         certificate_file, key_file = self.files_of(whom.name)
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        certificate, key = _certificate(certificate_file), _key(key_file)
         try:
             certificate.verify_directly_issued_by(self.certificate)
         except (ValueError, TypeError, InvalidSignature):
@@ -187,7 +235,7 @@ class Authority:
         certificate_file, key_file = self.files_of(whom.name)
         certificate_file.parent.mkdir(exist_ok=True, mode=0o700)
         if keeps_key:
-            key = x509.load_pem_x509_certificate(certificate_file.read_bytes()).public_key()
+            key = _certificate(certificate_file).public_key()
         else:
             fresh = new_key()
             durable.put(key_file, pem(fresh), durable.SECRET)
@@ -195,11 +243,35 @@ class Authority:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise AuthorityError(f"{certificate_file}: is for a key of another kind: remove it, a new one is issued")
         certificate = member((self.certificate, self.key), _wanted(whom), key, now, ends)
+        # Before the certificate itself: one that a power cut kept from us may be on the list, none may be missing.
+        self._write("serials.json", self._issued(now) | {_serial(certificate): _entry(whom.name, certificate)})
         durable.put(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _wanted(member: Member) -> tuple[str, ...]:
     return tuple(dict.fromkeys((member.name, *member.hosts)))
+
+
+def _certificate(file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except ValueError:
+        raise AuthorityError(f"{file}: is damaged: {_CURE}") from None
+
+
+def _key(file: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(file.read_bytes(), None)
+    except (ValueError, TypeError):
+        raise AuthorityError(f"{file}: is damaged: {_CURE}") from None
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    return f"{certificate.serial_number:x}"
+
+
+def _entry(name: str, certificate: x509.Certificate) -> dict[str, str]:
+    return {"name": name, "ends": certificate.not_valid_after_utc.isoformat()}
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ def _revoke(options: argparse.Namespace) -> int:
     code = _told(lambda: _made(options, revoke(options.region, options.site, _templates(options), _now())))
     if code == EX_OK and not options.install:
         print("now copy out/hub/broker to the broker's folder; the broker and all sites take it up by themselves")
+    if code == EX_OK and options.site.startswith("hub-"):
+        print("now copy out/hub/pki to where the hub has its certificates, and restart what uses them")
     return code
 
 

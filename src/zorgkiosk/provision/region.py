@@ -97,10 +97,7 @@ def provision(folder: Path, templates: Templates, now: datetime, renew_days: int
     sources = load_sources(folder)
     authority = Authority.open(folder / "pki", sources.region.region.name, now)
     renew_before = timedelta(days=renew_days or sources.region.region.renew_days)
-    members = [Member(name) for name in (*sources.sites, PROVISIONER_NAME)]
-    hosts = {sources.region.broker.host, str(sources.region.broker.address)} - {"0.0.0.0", "::"}
-    members += [Member("broker", tuple(sorted(hosts)))]
-    members += [Member(name) for name in (*hub_names(sources.region), BOARD_NAME)]
+    members = [*map(Member, sources.sites), *_own_members(sources.region)]
     done = [(member.name, authority.ensure(member, now, renew_before)) for member in members]
     authority.ensure_crl(now)
     said = [f"{name}: certificate {what}" for name, what in done if what]
@@ -112,13 +109,31 @@ def provision(folder: Path, templates: Templates, now: datetime, renew_days: int
 
 
 def revoke(folder: Path, name: str, templates: Templates, now: datetime) -> list[str]:
-    """Shut a site out: list and broker's files are new; a sentence for each. Raises ConfigError, AuthorityError."""
+    """Shut a site out: list and broker's files are new; a sentence for each. Raises ConfigError, AuthorityError.
+
+    The hub and its broker cannot be without: they get new certificates at once.
+    """
     sources = load_sources(folder)
     authority = Authority.open(folder / "pki", sources.region.region.name, now)
-    if not authority.revoke(name, now):
+    said = [f"{name}: certificate revoked"] if authority.revoke(name, now) else []
+    if not said and not authority.was_revoked(name):
         raise ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
-    record(folder / LOG, _line("revoke", name))
-    return [f"{name}: certificate revoked", *_write_out(sources, authority, templates)]
+    authority.ensure_crl(now)
+    missing = [own for own in _own_members(sources.region) if not authority.has(own.name)]
+    issued = [(own.name, authority.ensure(own, now)) for own in missing]
+    said += [f"{own}: certificate {what}" for own, what in issued]
+    said += _write_out(sources, authority, templates)  # also what a run that was cut has left undone
+    if not said:
+        raise ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
+    record(folder / LOG, _line("revoke", name), *(_line("certificate", own, what) for own, what in issued))
+    return said
+
+
+def _own_members(region: RegionConfig) -> list[Member]:
+    """The hub's own: whoever gets a certificate and is no site."""
+    hosts = {region.broker.host, str(region.broker.address)} - {"0.0.0.0", "::"}
+    names = (PROVISIONER_NAME, *hub_names(region), BOARD_NAME)
+    return [Member("broker", tuple(sorted(hosts))), *map(Member, names)]
 
 
 def _line(verb: str, subject: str, value: str = "") -> JournalLine:
