@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import os
+import re
+import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tarfile
 import time
@@ -52,6 +56,47 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+_SYSTEMCTL = '#!/bin/sh\nfor word; do case "$word" in try-*) printf %s "$word" > "$0.said";; esac; done\n'
+
+
+@dataclass
+class BrokerUnits:
+    """zorgkiosk-broker and zorgkiosk-broker-reload as they are shipped, with the folders of this region."""
+
+    region: Path
+    port: int
+    broker: Daemon
+
+    def start(self) -> None:
+        (self.region / "run").mkdir(exist_ok=True)
+        self._run("zorgkiosk-broker", "ExecStartPre")
+        self.broker.start()
+        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0, "the broker")
+
+    def take_up(self) -> str:
+        """What the path unit causes: the verb that systemd is told."""
+        systemctl = self.region / "run" / "systemctl"
+        systemctl.write_text(_SYSTEMCTL, encoding="utf-8")
+        systemctl.chmod(0o755)
+        self._run("zorgkiosk-broker-reload", "ExecStart")
+        verb = systemctl.with_name("systemctl.said").read_text(encoding="utf-8")
+        match verb:
+            case "try-reload-or-restart":
+                os.kill(self.broker.pid, signal.SIGHUP)
+            case "try-restart":
+                self.broker.stop()
+                self.start()
+        return verb
+
+    def _run(self, unit: str, key: str) -> None:
+        text = (FIRMWARE.parent / "systemd" / f"{unit}.service").read_text(encoding="utf-8").replace("\\\n", " ")
+        (line,) = re.findall(rf"(?m)^{key}=-?(.*)$", text)
+        line = line.replace("/etc/zorgkiosk/broker", f"{self.region}/broker")
+        words = shlex.split(line.replace("/run/zorgkiosk-broker", f"{self.region}/run"))
+        path = f"{self.region}/run:{os.environ['PATH']}"
+        subprocess.run(words, check=True, env={"PATH": path})
+
+
 @dataclass
 class Hub:
     """The region's broker as it is provisioned, and where its folder is."""
@@ -59,11 +104,12 @@ class Hub:
     region: Path
     port: int
     broker: Daemon
+    units: BrokerUnits
 
     def install(self) -> list[str]:
-        """New files into the broker's folder, and the reload that its path unit causes."""
+        """New files into the broker's folder, and what its path unit causes."""
         said = list(install(self.region))
-        self.broker.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+        self.units.take_up()
         return said
 
     def box(self, name: str) -> Path:
@@ -88,10 +134,10 @@ def running_hub(folder: Path, now: datetime | None = None) -> Iterator[Hub]:
     provision(region, TEMPLATES, now or datetime.now(UTC))
     list(install(region))
     broker = Daemon("broker", command(region / "broker" / CONFIG_FILE), folder / "broker.log")
-    broker.start()
+    units = BrokerUnits(region, port, broker)
     try:
-        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "the broker")
-        yield Hub(region, port, broker)
+        units.start()
+        yield Hub(region, port, broker, units)
     finally:
         broker.stop()
 
