@@ -15,8 +15,10 @@ from provision_region import SITES, TEMPLATES, make_region
 
 from shipped import FIRMWARE
 from zorgkiosk import durable
+from zorgkiosk.care.take import Taken, take
 from zorgkiosk.cli import main
 from zorgkiosk.config_file import ConfigError
+from zorgkiosk.provision.acceptance import as_issued
 from zorgkiosk.provision.authority import Authority, AuthorityError, Member
 from zorgkiosk.provision.bundle import SUMS, unpack
 from zorgkiosk.provision.config import load_region
@@ -70,6 +72,65 @@ def test_a_bundle_holds_nothing_outside_the_folder_of_the_box(region: Path) -> N
         packed = unpack((region / "out" / name / "zorgkiosk.tar").read_bytes())
         assert {path for path in packed if not path.startswith("etc/zorgkiosk/")} == set()
         assert not [path for path in packed if "/front/" in path or path.endswith(".service")]
+
+
+PLATES_TLS = '[local_broker]\nca_file = "tls/plates-ca.pem"\ncertificate_file = "site.pem"\nkey_file = "site-key.pem"\n'
+
+
+def on_network(region: Path, panel: str) -> Path:
+    """A nursing home whose panel and plates name files of their own; its folder."""
+    own = region / "sites" / "vvt-linde"
+    text = (own / "site.toml").read_text(encoding="utf-8")
+    assert text.count("[panel]\n") == 1 and "[local_broker]" not in text
+    (own / "site.toml").write_text(text.replace("[panel]\n", f"[panel]\n{panel}\n") + PLATES_TLS, encoding="utf-8")
+    (own / "secrets.toml").write_text('[local_broker]\npanel = "wachtwoord-123"\n', encoding="utf-8")
+    (own / "secrets.toml").chmod(0o600)
+    authority = Authority.open(region.parent / "other-ca", "elsewhere", NOW)
+    authority.ensure(Member("paneel"), NOW)
+    for source, name in zip(authority.files_of("paneel"), ("panel.pem", "panel.key"), strict=True):
+        (own / name).write_bytes(source.read_bytes())
+        (own / name).chmod(0o600)
+    (own / "tls").mkdir()
+    (own / "tls" / "plates-ca.pem").write_bytes(authority.ca_file.read_bytes())
+    return own
+
+
+PANEL = 'certificate_file = "/etc/zorgkiosk/panel.pem"\nkey_file = "panel.key"'
+
+
+def test_every_file_that_a_site_names_comes_along_and_the_box_takes_it(region: Path, tmp_path: Path) -> None:
+    own = on_network(region, PANEL)
+    provision(region, TEMPLATES, NOW)
+    bundle, etc = region / "out" / "vvt-linde" / "zorgkiosk.tar", tmp_path / "etc"
+    packed = unpack(bundle.read_bytes())
+    assert packed["etc/zorgkiosk/panel.key"].content == (own / "panel.key").read_bytes()
+    secret = {path: packed[f"etc/zorgkiosk/{path}"].secret for path in ("panel.key", "panel.pem", "tls/plates-ca.pem")}
+    assert secret == {"panel.key": True, "panel.pem": False, "tls/plates-ca.pem": False}
+    etc.mkdir()
+    assert take(bundle, etc, as_issued) is Taken.NOW
+    assert (etc / "tls" / "plates-ca.pem").exists()
+
+
+def test_a_named_file_that_is_not_there_or_lies_elsewhere_is_told_before_anything_is_made(region: Path) -> None:
+    own = on_network(region, 'certificate_file = "../panel.pem"\nkey_file = "panel.key"')
+    (own / "panel.key").unlink()
+    with pytest.raises(ConfigError) as refused:
+        provision(region, TEMPLATES, NOW)
+    certificate, key = refused.value.problems
+    assert "panel.certificate_file: " in certificate and "does not come along to the box" in certificate
+    assert key.endswith(f"panel.key_file: {own}/panel.key is not there, and the box needs it: put it there")
+    assert not (region / "out").exists() and not (region / "pki").exists()
+
+
+def test_a_bundle_that_the_box_would_refuse_is_not_put_out(region: Path) -> None:
+    """Each key is right by itself, and the box would find it out at its first start."""
+    file = region / "sites" / "vvt-linde" / "site.toml"
+    text, blocked = file.read_text(encoding="utf-8"), region / "a-file"
+    blocked.touch()
+    file.write_text(text.replace('data_dir = "data"', f'data_dir = "{blocked}/data"'), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"^{file}:6:1: site.data_dir: {blocked} is no folder"):
+        provision(region, TEMPLATES, NOW)
+    assert not (region / "out").exists()
 
 
 def test_the_first_start_takes_the_bundle_and_then_starts_the_units(region: Path) -> None:

@@ -20,9 +20,9 @@ from zorgkiosk.care.reset import factory_reset
 from zorgkiosk.care.take import take
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
-from zorgkiosk.config_file import Problem
+from zorgkiosk.provision.acceptance import as_issued
 from zorgkiosk.provision.render import BUNDLE
-from zorgkiosk.site.checks import check_site, read_certificate
+from zorgkiosk.site.checks import check_site
 from zorgkiosk.site.config import load_site
 
 EX_OK, EX_FOUND, EX_UNAVAILABLE, EX_IOERR = 0, 1, 69, 74
@@ -99,17 +99,11 @@ def _install_certificate(options: argparse.Namespace) -> int:
 
 def _take(options: argparse.Namespace) -> int:
     try:
-        print(take(options.bundle, options.config.parent, _as_issued).value)
+        print(take(options.bundle, options.config.parent, as_issued).value)
     except OSError as error:
         print(f"{error.filename or options.bundle}: {error.strerror}: the bundle is not in place", file=sys.stderr)
         return EX_IOERR
     return EX_OK
-
-
-def _as_issued(file: Path) -> tuple[Problem, ...]:
-    """A fresh box without a battery does not know the date: a certificate is looked at as on its first day."""
-    certificate = read_certificate(load_site(file).hub.certificate_file)
-    return check_site(file, datetime.now(UTC) if certificate is None else certificate.not_valid_before_utc)
 
 
 def _reset(options: argparse.Namespace) -> int:

@@ -5,18 +5,18 @@ Units and the front's configuration are not in it: they are the package's, and t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
+from zorgkiosk.config_file import Section
 from zorgkiosk.hub.broker import ACL_FILE, CONFIG_FILE, HUB_NAME, BrokerParameters, render, render_acl
 from zorgkiosk.provision.authority import Authority
 from zorgkiosk.provision.bundle import Entry
 from zorgkiosk.provision.config import RegionConfig
 from zorgkiosk.site.config import SiteConfig
-from zorgkiosk.site.telephony import front
-from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
 
 ETC = Path("/etc/zorgkiosk")
 REVOKED = "revoked.pem"
@@ -52,7 +52,10 @@ def site_root(config: SiteConfig, folder: Path, authority: Authority, templates:
         root[str(own / "secrets.toml")] = Entry((folder / "secrets.toml").read_bytes(), secret=True)
     values = template_values(config)
     root |= {str(own / Path(name).name): templates.render(name, values) for name in _KIOSK}
-    _check_front(config)
+    for file in own_files(config, folder):
+        if file.place is not None:
+            content = (folder / file.place).read_bytes()
+            root[str(own / file.place)] = Entry(content, secret=file.name == "key_file")
     return root | _announcements(config, own)
 
 
@@ -73,8 +76,36 @@ def template_values(config: SiteConfig) -> dict[str, object]:
     }
 
 
-def _on_the_box(config: SiteConfig) -> SiteConfig:
-    """The config with the paths that it has on the box."""
+@dataclass(frozen=True)
+class OwnFile:
+    """A `*_file` of a section of the site's own. `place`: where it comes below /etc/zorgkiosk; None where it cannot."""
+
+    section: str
+    name: str
+    path: Path
+    place: Path | None
+
+
+def own_files(config: SiteConfig, folder: Path) -> Iterator[OwnFile]:
+    """What the site names and brings along itself; what [hub] names the region fills, whoever else uses it."""
+    regions = {Path(_named(file)) for file in (config.hub.ca_file, config.hub.certificate_file, config.hub.key_file)}
+    for section in type(config).model_fields:
+        value = getattr(config, section)
+        for name in type(value).model_fields if section != "hub" and isinstance(value, Section) else ():
+            path = getattr(value, name)
+            if name.endswith("_file") and isinstance(path, Path) and (place := _place(path, folder)) not in regions:
+                yield OwnFile(section, name, path, place)
+
+
+def _place(path: Path, folder: Path) -> Path | None:
+    for base in (folder.resolve(), ETC):
+        if path.is_relative_to(base) and ".." not in path.parts:
+            return path.relative_to(base)
+    return None
+
+
+def on_the_box(config: SiteConfig) -> SiteConfig:
+    """The config with the region's files where they are on the box, for what is rendered there."""
     paths = {name: ETC / _named(getattr(config.hub, name)) for name in ("ca_file", "certificate_file", "key_file")}
     return config.model_copy(update={"hub": config.hub.model_copy(update=paths)})
 
@@ -88,14 +119,6 @@ def _announcements(config: SiteConfig, own: Path) -> dict[str, Entry]:
         return {}
     folder = config.announcements.folder
     return {str(own / folder.name / file.name): Entry(file.read_bytes()) for file in sorted(folder.glob("*.wav"))}
-
-
-def _check_front(config: SiteConfig) -> None:
-    """The box renders its SIP front itself, at each start; what it could not render is told here, before the card is
-    written. Raises ValueError with every fault."""
-    triage = TriageSite.of(_on_the_box(config))
-    if triage is not None:
-        front.render(front_parameters(triage, revoked_file=ETC / REVOKED))
 
 
 def hub_names(region: RegionConfig) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from zorgkiosk.contract.topics import Leaf, Topic, every_site, parse
 from zorgkiosk.contract.trust import CertificateRequest, IssuedCertificate, RevocationList, packed
 from zorgkiosk.hub.broker import PROVISIONER_NAME
 from zorgkiosk.provision.authority import Authority, Member, RequestError
-from zorgkiosk.provision.region import Sources, load_sources
+from zorgkiosk.provision.sources import Sources, load_sources
 from zorgkiosk.site.config import Hub
 from zorgkiosk.site.sync.uplink import Answered, Closed, MqttUplink, Opened, Received, Uplink
 
