@@ -88,7 +88,7 @@ def test_a_good_site_has_no_problems(folder: Path) -> None:
         (
             'agreed_on = "2026-01-01"',
             'agreed_on = "2026-01-01"\nredirect_to = "sip:112@pbx.example"',
-            "30:1: partner[0].redirect_to: '112' is an emergency number",
+            "30:1: partner[0].redirect_to: 'sip:112@pbx.example' is an emergency number",
         ),
         ("workers = 4", "worker_sip_port = 5070", "16:1: [telephony] worker_sip_port: 5070-5081 clashes with [front]"),
         ('address = "192.0.2.10"', 'address = "192.0.2.10"\ntls_port = 5060', "12:1: [front] tls_port: 5060 clashes"),

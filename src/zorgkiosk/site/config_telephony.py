@@ -12,6 +12,7 @@ from zorgkiosk.config_file import Section
 from zorgkiosk.contract.names import Code
 from zorgkiosk.overflow.hours import Window
 from zorgkiosk.overflow.hours import parse as parse_hours
+from zorgkiosk.site.emergency import NoEmergency
 
 if TYPE_CHECKING:
     from zorgkiosk.site.config import SiteConfig
@@ -64,9 +65,8 @@ class Announcements(Section):
         return self
 
 
-Extension = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$")]
-EMERGENCY = ("112", "911", "999")
-"""Never ours to call: whoever needs them calls them directly."""
+Extension = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), NoEmergency]
+RedirectTo = Annotated[str, Field(pattern=r"^sips?:[A-Za-z0-9+._-]+@[A-Za-z0-9.-]+(:\d+)?$"), NoEmergency]
 
 
 class Telephony(Section):
@@ -88,19 +88,6 @@ class Telephony(Section):
     last_resort: Extension | None = None
     """Extension of the exchange that rings for an urgent caller nobody picks up."""
 
-    @field_validator("last_resort")
-    @classmethod
-    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
-        return _no_emergency_number(value)
-
-
-def _no_emergency_number(value: str | None) -> str | None:
-    if value is not None and value.lstrip("0") in EMERGENCY:
-        raise ValueError(
-            f"'{value}' is an emergency number, which this product never calls: name a desk or a colleague"
-        )
-    return value
-
 
 class Desk(Section):
     """One triagist's desk: a `phone` that registers at the front (its password in secrets), or an `extension`.
@@ -110,13 +97,8 @@ class Desk(Section):
 
     id: Code
     title: Title
-    phone: Code | None = None
+    phone: Annotated[Code, NoEmergency] | None = None
     extension: Extension | None = None
-
-    @field_validator("extension")
-    @classmethod
-    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
-        return _no_emergency_number(value)
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
@@ -141,20 +123,13 @@ class Partner(Section):
     take_at_once: Annotated[int, Field(ge=0, le=99)] = 5
     patience_s: Annotated[float, Field(ge=5, le=600)] = 60
     """How long a call may wait at the partner before another one is asked."""
-    redirect_to: Annotated[str, Field(pattern=r"^sips?:[A-Za-z0-9+._-]+@[A-Za-z0-9.-]+(:\d+)?$")] | None = None
+    redirect_to: RedirectTo | None = None
     """Where the trunk is sent with `handover = "redirect"`."""
 
     @field_validator("hours")
     @classmethod
     def _are_understood(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         parse_hours(value)
-        return value
-
-    @field_validator("redirect_to")
-    @classmethod
-    def _is_not_for_emergencies(cls, value: str | None) -> str | None:
-        if value is not None:
-            _no_emergency_number(value.partition(":")[2].partition("@")[0].removeprefix("+"))
         return value
 
     @property

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import jinja2
 
+from zorgkiosk.site.emergency import is_emergency
 from zorgkiosk.site.telephony.worker.headers import GIVEN_UP_S
 
 CONFIG_FILE = "kamailio.cfg"
@@ -55,7 +56,6 @@ MEMORY_MB = 128
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,32}")
-_EMERGENCY = frozenset({"112", "911", "999", "sos", "emergency"})
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]+")
 _WORKER_URI = re.compile(r"sip:127\.0\.0\.1:(\d{1,5})")
 _UNIX_PATH_MAX = 107  # sun_path of unix(7): 108 bytes with the closing zero
@@ -259,8 +259,7 @@ def _faults_of_extensions(parameters: FrontParameters) -> Iterator[str]:
     for extension in parameters.extensions:
         if not _EXTENSION.fullmatch(extension):
             yield f"The extension {extension!r} may hold only letters and digits, 32 at most."
-        # With leading zeros, too: that is how many exchanges are told to dial outside.
-        if extension.lstrip("0").lower() in _EMERGENCY:
+        if is_emergency(extension):
             yield f"The extension {extension!r} is an emergency number: an overflow must never ring there."
     if parameters.extensions and parameters.exchange is None:
         yield "Extensions need an exchange to dial them at."
