@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 RTP_PORTS_EACH = 20
 """Media ports of one worker: four legs of RTP and RTCP, and room so that a port is not taken again at once."""
 _LOOPBACK = "127.0.0.1"
+_EVERY = "0.0.0.0"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Range:
 def ports_of(config: SiteConfig) -> Iterator[Range]:
     """All that the box listens on; UDP and TCP count as one, so that nobody has to know which is which."""
     yield Range("[panel] port", config.panel.address, config.panel.port, config.panel.port)
+    yield from _ports_of_the_line(config)
+    if (broker := config.local_broker) is not None:
+        yield Range("[local_broker] port", str(broker.address), broker.port, broker.port)
+
+
+def _ports_of_the_line(config: SiteConfig) -> Iterator[Range]:
     front, telephony = config.front, config.telephony
     if front is None or telephony is None:
         return
@@ -55,9 +62,14 @@ def port_problems(config: SiteConfig) -> list[str]:
         problems += [
             f"{later.key}: {_span(later)} clashes with {earlier}: give each its own"
             for earlier in ranges[:number]
-            if earlier.address == later.address and earlier.first <= later.last and later.first <= earlier.last
+            if _meet(earlier, later)
         ]
     return problems
+
+
+def _meet(one: Range, other: Range) -> bool:
+    same_address = one.address == other.address or _EVERY in (one.address, other.address)
+    return same_address and one.first <= other.last and other.first <= one.last
 
 
 def _span(ports: Range) -> str:

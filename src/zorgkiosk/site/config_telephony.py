@@ -37,6 +37,20 @@ class Front(Section):
     exchange_port: Port = 5060
     handover: Literal["bridge", "redirect"] = "bridge"
 
+    @field_validator("address")
+    @classmethod
+    def _is_one_of_a_box(cls, value: IPv4Address) -> IPv4Address:
+        if value.is_unspecified or value.is_multicast or value.is_reserved:
+            raise ValueError(f"{value} is not the address of one machine: write this box's own, fixed one")
+        return value
+
+    @field_validator("trunk_addresses")
+    @classmethod
+    def _are_not_everybody(cls, value: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...]:
+        if any(network.prefixlen == 0 for network in value):
+            raise ValueError("0.0.0.0/0 lets everybody call in as the exchange: write the exchange's own addresses")
+        return value
+
 
 class Announcements(Section):
     """What callers hear: WAV files (8 kHz, 16 bits, mono) in `folder`. The shipped ones are in Dutch.
@@ -162,7 +176,7 @@ def telephony_problems(config: SiteConfig) -> list[str]:
         )
     if missing:
         return [f"[telephony], [front] and [announcements] belong together: {', '.join(missing)} is missing"]
-    return [*_desk_problems(config), *_partner_problems(config)]
+    return [*_desk_problems(config), *_address_problems(config), *_partner_problems(config)]
 
 
 def _desk_problems(config: SiteConfig) -> list[str]:
@@ -178,6 +192,24 @@ def _desk_problems(config: SiteConfig) -> list[str]:
     if config.front is not None and config.front.exchange_address is None:
         problems += [f"{each} is called through the exchange: write [front] exchange_address" for each in on_exchange]
     return problems
+
+
+def _address_problems(config: SiteConfig) -> list[str]:
+    """Addresses of others that are this box's own: a call to them would come back."""
+    front = config.front
+    if front is None:
+        return []
+    problems = []
+    if front.exchange_address is not None and (front.exchange_address, front.exchange_port) == (
+        front.address,
+        front.sip_port,
+    ):
+        problems.append("[front] exchange_address is this box's own address: write the exchange's")
+    return problems + [
+        f"[[partner]] {partner.name}: address '{partner.address}' is this box's own: write the other centre's"
+        for partner in config.partner
+        if (partner.address, partner.tls_port) == (front.address, front.tls_port)
+    ]
 
 
 def _partner_problems(config: SiteConfig) -> list[str]:
