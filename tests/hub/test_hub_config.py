@@ -48,6 +48,13 @@ def test_a_relative_database_lies_beside_the_config(tmp_path: Path) -> None:
             ("sqlite:////var/lib/zorgkiosk/hub.db", "postgresql+psycopg://a:geheim@db/z"),
             "hub.database: holds a password: use peer authentication",
         ),
+        *(
+            (
+                ("sqlite:////var/lib/zorgkiosk/hub.db", f"postgresql+psycopg:///z?{parameter}=geheim"),
+                "hub.database: holds a password: use peer authentication",
+            )
+            for parameter in ("password", "sslpassword", "passfile")
+        ),
         (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partner 'hap-zuit' is not known, did you mean"),
         (('partners = ["hap-zuid"]', 'partners = ["hap-noord"]'), "hap-noord: names itself as partner"),
         (('name = "vvt-linde"', 'name = "hap-zuid"'), "[[site]] name 'hap-zuid' stands twice"),

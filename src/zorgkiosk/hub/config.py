@@ -20,6 +20,8 @@ Kind = Literal["hap", "vvt", "seh", "ggz", "so", "apotheek"]
 """What a site is; a triage centre (`hap`) has a card on the board, the others a row also before they were heard."""
 
 _DRIVERS = ("sqlite", "postgresql+psycopg")
+_SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile"})
+"""What libpq takes as a password in the query too, and where it would read one."""
 
 
 class Hub(Section):
@@ -41,7 +43,7 @@ class Hub(Section):
             raise ValueError(cls.not_one_of("database", url.drivername, _DRIVERS))
         if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
             raise ValueError("names no file: write sqlite:////PATH")
-        if url.password is not None:
+        if url.password is not None or _SECRET_PARAMETERS & url.query.keys():
             raise ValueError("holds a password: use peer authentication or ~/.pgpass of the hub's user")
         return value
 
