@@ -89,6 +89,9 @@ class OwnProcesses:
         self.stop()
         self.start()
 
+    def active(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.running if each.alive)
+
 
 class NoUnits:
     """A box whose units are not there: nothing proves itself."""
@@ -104,3 +107,6 @@ class NoUnits:
 
     def start(self) -> None:
         self.done.append("start")
+
+    def active(self) -> frozenset[str]:
+        return frozenset()

@@ -10,7 +10,9 @@ import pytest
 from care_box import NoUnits, write_site
 
 from zorgkiosk import durable
+from zorgkiosk.care import apply as care_apply
 from zorgkiosk.care.apply import Files, Outcome, apply, resume
+from zorgkiosk.cli import main
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.site.checks import check_site
@@ -116,3 +118,85 @@ def test_a_config_that_was_lost_halfway_comes_back(config: Path, new: Path) -> N
     with pytest.raises(PowerCutError):
         apply(new, config, Cut(), check)
     assert resume(config, NoUnits(), within_s=0) is Outcome.BACK and config.read_text() == old
+
+
+BROKEN = "total = 4", "totaal = 4"
+
+
+def test_a_box_whose_config_is_broken_takes_a_good_one_and_keeps_the_last_good_one_to_go_back_to(
+    config: Path, new: Path
+) -> None:
+    good = config.read_text()
+    Files(config).good.write_text(good)
+    config.write_text(good.replace(*BROKEN))
+    assert apply(new, config, NoUnits(), check, within_s=0) is Outcome.BACK
+    assert config.read_text() == good and left(config) == {"site.toml", "site.toml.good"}
+
+
+def test_without_a_last_good_one_a_checked_config_is_better_than_a_broken_one(config: Path, new: Path) -> None:
+    config.write_text(config.read_text().replace(*BROKEN))
+    units = NoUnits()
+    assert apply(new, config, units, check, within_s=0) is Outcome.UNPROVED
+    assert config.read_text() == new.read_text() and left(config) == {"site.toml"} and units.done == ["restart"]
+
+
+def test_a_good_config_proves_itself_on_a_box_whose_config_was_broken(
+    config: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(config.read_text().replace(*BROKEN))
+    monkeypatch.setattr(care_apply, "works", lambda *_: True)
+    assert apply(new, config, NoUnits(), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
+    assert Files(config).good.read_text() == config.read_text() == new.read_text()
+
+
+def test_a_unit_that_ran_before_has_to_run_again(config: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site without calls has none of their units: what a config takes out on purpose is not waited for."""
+    old = config.read_text()
+    monkeypatch.setattr(care_apply, "works", lambda *_: True)
+
+    class Loses(NoUnits):
+        def __init__(self, unit: str) -> None:
+            super().__init__()
+            self.unit = unit
+
+        def active(self) -> frozenset[str]:
+            return frozenset({"zorgkiosk-sync"} if self.done else {"zorgkiosk-sync", self.unit})
+
+    assert apply(new, config, Loses("zorgkiosk-panel"), check, within_s=0.2, settled_s=0) is Outcome.BACK
+    assert config.read_text() == old
+    assert apply(new, config, Loses("zorgkiosk-telephony"), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
+    assert config.read_text() == new.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nope.toml"], "nope.toml:1:1: No such file or directory: nothing was changed"),
+        (["."], "Is a directory: nothing was changed"),
+        (["new.toml", "--config", "nope/site.toml"], "nope/site.toml:1:1: there is no such file"),
+        (["--resume"], "write it anew, then remove"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_sentence(
+    config: Path,
+    new: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(new.parent)
+    monkeypatch.setattr("zorgkiosk.care.box.undisturbed", lambda **_: None)
+    if words == ["--resume"]:
+        Files(config).applying.write_text("0 0\n")
+        config.unlink()
+    where = [] if "--config" in words else ["--config", str(config)]
+    assert main(["apply", *words, *where, "--home", str(new.parent)]) == 78
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["-5", "0", "19", "nan", "inf", "soon"])
+def test_a_time_that_proves_nothing_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["apply", "new.toml", f"--within={seconds}"])
+    assert f"write 20 to 3600 seconds, not '{seconds}'" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_a_good_change_is_confirmed_by_the_hub(box: OwnProcesses) -> None:
     port = free_port()
     old_port = load_site(box.config).panel.port
     new = changed(box, f"port = {old_port}", f"port = {port}")
-    assert apply(new, box.config, box, check, WITHIN_S) is Outcome.CONFIRMED
+    assert apply(new, box.config, box, check, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
     assert load_site(box.config).panel.port == port and panel_answers(load_site(box.config))
     assert Files(box.config).good.read_text() == new.read_text() and not Files(box.config).applying.exists()
 
@@ -98,7 +98,10 @@ def test_a_broker_without_a_hub_confirms_nothing(box: OwnProcesses) -> None:
     assert box.config.read_text() == old
     box.hub.start()
     wait_for(lambda: hub_acknowledged(config, start_s), "the old config is acknowledged")
-    assert apply(changed(box, "total = 4", "total = 5"), box.config, box, check, WITHIN_S) is Outcome.CONFIRMED
+    assert (
+        apply(changed(box, "total = 4", "total = 5"), box.config, box, check, WITHIN_S, settled_s=1)
+        is Outcome.CONFIRMED
+    )
 
 
 def test_after_a_power_cut_a_good_change_is_proved_at_the_next_boot(box: OwnProcesses) -> None:
@@ -114,7 +117,7 @@ def test_after_a_power_cut_a_good_change_is_proved_at_the_next_boot(box: OwnProc
     with pytest.raises(PowerCutError):
         apply(new, box.config, Cut(box.config), check)
     box.restart()  # what a boot does
-    assert resume(box.config, box, WITHIN_S) is Outcome.CONFIRMED
+    assert resume(box.config, box, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
     assert load_site(box.config).capacity[0].total == 6
 
 

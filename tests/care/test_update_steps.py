@@ -116,7 +116,7 @@ class Cut:
         return cut
 
 
-STEPS = 22
+STEPS = 24
 """Of an update that works, and as many of one that does not; the test after the cuts says when that is no longer so."""
 
 

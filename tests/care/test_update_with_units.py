@@ -14,9 +14,9 @@ from test_apply_with_units import box as box  # the fixture
 from update_box import NOW, TRUSTED, deb, sign
 from update_box import box as two_directories
 
-from zorgkiosk.care.apply import hub_reached, panel_answers
+from zorgkiosk.care.apply import Bounds, hub_reached, panel_answers
 from zorgkiosk.care.update.slots import Slots
-from zorgkiosk.care.update.steps import Bounds, Box, Outcome, install
+from zorgkiosk.care.update.steps import Box, Outcome, install
 from zorgkiosk.lab.daemon import Daemon
 from zorgkiosk.site.config import load_site
 from zorgkiosk.site.store import StoreView
@@ -38,9 +38,6 @@ class FromCurrent(OwnProcesses):
             command = [str(self.slots.current / "bin" / "zorgkiosk"), "run", unit, "--config", str(self.config)]
             self.running.append(Daemon(unit, command, self.config.with_name(f"{unit}.log")))
             self.running[-1].start()
-
-    def active(self) -> frozenset[str]:
-        return frozenset(each.name for each in self.running if each.alive)
 
 
 @pytest.fixture

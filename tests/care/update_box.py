@@ -11,10 +11,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from zorgkiosk.care.apply import Bounds
 from zorgkiosk.care.update import artefact
 from zorgkiosk.care.update.manifest import Manifest, key_id, signed
 from zorgkiosk.care.update.slots import Slots
-from zorgkiosk.care.update.steps import Bounds, Box
+from zorgkiosk.care.update.steps import Box
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -1,15 +1,13 @@
 """A full disk and a full store: what is true now and faults are still accepted, history is thinned in its order."""
 
 import logging
-import os
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from small_disk import fill
+from small_disk import small_disk as small_disk  # the fixture
 from zorgkiosk.contract.events import (
     CallHandled,
     CapacityConfirmed,
@@ -136,27 +134,12 @@ def test_one_huge_value_pushes_no_history_out(tmp_path: Path) -> None:
     report(store, 1)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 3 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, check=False).returncode != 0:
-        pytest.skip("a file system of 3 MB cannot be mounted here: root is needed")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 @pytest.mark.integration
 def test_a_full_disk_keeps_accepting_and_heals_by_itself(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     store = Store.open(small_disk / "panel.db", "panel", CLOCK, Room(max_mb=64, reserve_mb=1))
-    others = small_disk / "log"
     report(store, 0)
-    with others.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(bytes(4096))
+    others = fill(small_disk)
     for n in range(1, 8000):
         report(store, n)
         if n % 50 == 0:

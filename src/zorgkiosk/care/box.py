@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from zorgkiosk.care.probes import probe
 from zorgkiosk.care.renewal import Renewal, connects, install
 from zorgkiosk.care.reset import factory_reset
 from zorgkiosk.care.take import take
+from zorgkiosk.care.trial import SETTLED_S, say, undisturbed
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
 from zorgkiosk.provision.acceptance import as_issued
@@ -28,6 +30,7 @@ from zorgkiosk.site.config import load_site
 EX_OK, EX_FOUND, EX_UNAVAILABLE, EX_IOERR = 0, 1, 69, 74
 _CONFIG = Path("/etc/zorgkiosk/site.toml")
 _BUNDLE = Path("/boot/firmware") / BUNDLE
+_LEAST_WITHIN_S, _MOST_WITHIN_S = 2 * SETTLED_S, 3600.0
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,7 +46,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     switch.add_argument("--home", type=Path, default=HOME, help=argparse.SUPPRESS)
     switch.set_defaults(command=_apply)
     switch.add_argument(
-        "--within", type=float, default=CONFIRM_WITHIN_S, metavar="SECONDS", help="how long to wait for proof (120)"
+        "--within", type=_seconds, default=CONFIRM_WITHIN_S, metavar="SECONDS", help="how long to wait for proof (120)"
     )
     bundle = commands.add_parser("take-bundle", help="put what provision made for this box in its place, and remove it")
     bundle.add_argument("bundle", type=Path, nargs="?", default=_BUNDLE, help=f"{_BUNDLE} by default")
@@ -73,6 +76,7 @@ def _apply(options: argparse.Namespace) -> int:
     if options.resume == (options.new is not None):
         print("apply: name the new site.toml, or write --resume", file=sys.stderr)
         return 2
+    undisturbed(at_boot=options.resume)
     if options.resume:
         outcome = resume(options.config, Systemd(), options.within)
     elif Slots(options.home).begun() is not None:
@@ -86,8 +90,19 @@ def _apply(options: argparse.Namespace) -> int:
             lambda file: check_site(file, datetime.now(UTC)),
             options.within,
         )
-    print(outcome.value)
-    return EX_UNAVAILABLE if outcome is Outcome.BACK else EX_OK
+    say(outcome.value)
+    return EX_OK if outcome in (Outcome.CONFIRMED, Outcome.NOTHING) else EX_UNAVAILABLE
+
+
+def _seconds(word: str) -> float:
+    """Long enough for a unit to start and to be seen for a while; argparse says the sentence."""
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = math.nan
+    if not _LEAST_WITHIN_S <= seconds <= _MOST_WITHIN_S:
+        raise argparse.ArgumentTypeError(f"write {_LEAST_WITHIN_S:.0f} to {_MOST_WITHIN_S:.0f} seconds, not '{word}'")
+    return seconds
 
 
 def _install_certificate(options: argparse.Namespace) -> int:

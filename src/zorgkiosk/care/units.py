@@ -6,6 +6,8 @@ import subprocess
 from typing import Protocol
 
 SITE_UNITS = ("kamailio", "zorgkiosk-panel", "zorgkiosk-sync", "zorgkiosk-telephony")
+CALL_UNITS = frozenset({"kamailio", "zorgkiosk-telephony"})
+"""Those that only a site with calls has."""
 HUB_UNITS = ("zorgkiosk-intake", "zorgkiosk-board")
 
 

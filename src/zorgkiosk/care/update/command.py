@@ -6,13 +6,13 @@ import argparse
 import getpass
 import os
 import platform
-import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from zorgkiosk import durable
+from zorgkiosk.care.trial import say, undisturbed
 from zorgkiosk.care.units import HUB_UNITS, SITE_UNITS, Systemd
 from zorgkiosk.care.update import artefact, steps
 from zorgkiosk.care.update.keys import TRUSTED, load_key, load_trusted, make_key, needs_passphrase
@@ -100,7 +100,7 @@ def _back(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    _undisturbed()
+    _undisturbed(at_boot=True)
     box = _box(options)
     return _said(steps.resume(box, datetime.now(UTC)), box)
 
@@ -116,7 +116,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _said(outcome: steps.Outcome, box: steps.Box) -> int:
     name = box.slots.running()
-    print(f"{box.slots.release(name)} in directory {name} {outcome.value}")
+    say(f"{box.slots.release(name)} in directory {name} {outcome.value}")
     bad = outcome in (steps.Outcome.BACK, steps.Outcome.UNPROVED)
     return EX_UNAVAILABLE if bad else EX_OK
 
@@ -127,9 +127,9 @@ def _box(options: argparse.Namespace) -> steps.Box:
     return steps.Box(Slots(options.home), config, Systemd(SITE_UNITS + HUB_UNITS), _DEBIAN.get(machine, machine))
 
 
-def _undisturbed() -> None:
-    """A connection that is lost halfway ends neither the proof nor the way back; units can read what root makes."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def _undisturbed(*, at_boot: bool = False) -> None:
+    """As `apply`; and units can read what root makes."""
+    undisturbed(at_boot=at_boot)
     os.umask(0o022)
 
 

@@ -4,7 +4,7 @@
     current    link to the one in force; every unit starts from it
     good       link to the last one that proved itself: not `current` only while an update waits for its proof
     updating   there from before the switch until the proof or the way back: what was begun
-    newest     the newest version that ever proved itself here: nothing older is installed
+    newest     the newest version that ever proved itself here: nothing older is installed (`newest.next`: once proved)
     history    what was done, when and by whom
 
 Links and files change by one rename, on disk when it returns. All of it is root's: no unit can write here.
@@ -13,6 +13,7 @@ Links and files change by one rename, on disk when it returns. All of it is root
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from pathlib import Path
 
 from zorgkiosk import durable
 from zorgkiosk.care.update.manifest import UpdateError, Version
+
+log = logging.getLogger(__name__)
 
 HOME = Path("/opt/zorgkiosk")
 NAMES = ("a", "b")
@@ -60,6 +63,10 @@ class Slots:
     @property
     def newest_file(self) -> Path:
         return self.home / "newest"
+
+    @property
+    def next_newest_file(self) -> Path:
+        return self.home / "newest.next"
 
     @property
     def history_file(self) -> Path:
@@ -113,6 +120,9 @@ class Slots:
         durable.put(self.home / name / _STAMP, f"{version}\n".encode())
 
     def begin(self, begun: Begun) -> None:
+        # Written now, while what fails changes nothing: the proof must not end at a disk that is full.
+        version, newest = Version.parse(begun.version), self.newest()
+        durable.put(self.next_newest_file, f"{max(version, newest or version)}\n".encode())
         durable.put(self.updating, (json.dumps(asdict(begun)) + "\n").encode())
 
     def begun(self) -> Begun | None:
@@ -124,18 +134,26 @@ class Slots:
 
     def prove(self, name: str) -> None:
         """From now on this directory is the one to come back to, and nothing older than it is installed."""
-        version, newest = self.release(name), self.newest()
-        if version is not None:
-            durable.put(self.newest_file, f"{max(version, newest or version)}\n".encode())
+        begun = self.begun()
+        if begun is not None and begun.to == name and self.next_newest_file.exists():
+            durable.rename(self.next_newest_file, self.newest_file)
         durable.point(self.good, name)
+        self.end()
+
+    def end(self) -> None:
+        """Nothing waits for its proof any more."""
+        self.next_newest_file.unlink(missing_ok=True)
         durable.remove(self.updating)
 
     def note(self, now: datetime, said: str) -> None:
-        """A line of the history: an instant, who, what."""
+        """A line of the history: an instant, who, what. Where it cannot be written the log says why, and no more."""
         who = os.environ.get("SUDO_USER") or os.environ.get("USER") or "system"
-        kept = self.history_file.read_text(encoding="utf-8").splitlines() if self.history_file.exists() else []
-        lines = [*kept[1 - _HISTORY_LINES :], f"{now.isoformat(timespec='seconds')} {who}: {said}"]
-        durable.put(self.history_file, ("\n".join(lines) + "\n").encode())
+        try:
+            kept = self.history_file.read_text(encoding="utf-8").splitlines() if self.history_file.exists() else []
+            lines = [*kept[1 - _HISTORY_LINES :], f"{now.isoformat(timespec='seconds')} {who}: {said}"]
+            durable.put(self.history_file, ("\n".join(lines) + "\n").encode())
+        except OSError as error:
+            log.error("%s: %s: not in the history: %s", self.history_file, error.strerror, said)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

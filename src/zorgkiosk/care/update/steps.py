@@ -20,7 +20,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from zorgkiosk import durable
-from zorgkiosk.care.apply import CONFIRM_WITHIN_S, Files, hub_reached, works
+from zorgkiosk.care.apply import Bounds, Files, hub_reached, works
+from zorgkiosk.care.trial import decided, proves_itself
 from zorgkiosk.care.units import WatchedUnits
 from zorgkiosk.care.update import artefact
 from zorgkiosk.care.update.manifest import LARGEST_BYTES, Manifest, UpdateError, verified
@@ -30,7 +31,6 @@ from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.config_log import BOX, CONSOLE, SYSTEM, TECHNICIAN, record
 from zorgkiosk.site.journal import JournalLine
 
-SETTLED_S = 10.0
 FILL_WITHIN_S, ANSWER_WITHIN_S = 1800.0, 120.0
 ROOM_FACTOR = 7
 """Of the package's tar, in which wheels are compressed: measured 5.8 (38 MB of tar, 221 MB while it is filled)."""
@@ -56,14 +56,6 @@ class Box:
     architecture: str
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Seconds in which a version has to prove itself, and for how many of them the proof has to hold."""
-
-    within_s: float = CONFIRM_WITHIN_S
-    settled_s: float = SETTLED_S
-
-
 USUAL = Bounds()
 
 
@@ -82,8 +74,8 @@ def install(
         needs_hub = site is not None and hub_reached(site, None)
         begun = Begun(name, str(manifest.version), needs_hub, tuple(sorted(box.units.active())))
         _recorded(box, CONSOLE, begun.version, "begun")
-        box.slots.begin(begun)
         try:
+            box.slots.begin(begun)
             since_s = time.monotonic()
             durable.point(box.slots.current, name)
             box.units.restart()
@@ -100,7 +92,11 @@ def resume(box: Box, now: datetime, bounds: Bounds = USUAL) -> Outcome:
         if begun is None:
             return Outcome.NOTHING
         if box.slots.running() != box.slots.proved():
-            return _ended(box, BOX, begun.version, _judge(box, begun, 0.0, now, bounds))
+            try:
+                outcome = _judge(box, begun, 0.0, now, bounds)
+            except KeyboardInterrupt:
+                outcome = _return(box, begun, now)
+            return _ended(box, BOX, begun.version, outcome)
         # Cut before the switch, or on the way back, or with the proof all but written.
         proved = box.slots.running() == begun.to
         if not proved:
@@ -127,7 +123,10 @@ def back(box: Box, now: datetime, bounds: Bounds = USUAL) -> Outcome:
         durable.point(box.slots.current, name)
         durable.point(box.slots.good, name)
         box.units.restart()
-        outcome = Outcome.CONFIRMED if _proves(box, asked, since_s, bounds) else Outcome.UNPROVED
+        try:
+            outcome = Outcome.CONFIRMED if _proves(box, asked, since_s, bounds) else Outcome.UNPROVED
+        except KeyboardInterrupt:  # what was asked for is in force; only nobody waits for its proof
+            outcome = Outcome.UNPROVED
         return _ended(box, CONSOLE, f"back to {asked.version}", outcome)
 
 
@@ -226,7 +225,9 @@ def _run(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _judge(box: Box, begun: Begun, since_s: float, now: datetime, bounds: Bounds) -> Outcome:
-    if not _proves(box, begun, since_s, bounds):
+    proved = _proves(box, begun, since_s, bounds)
+    decided()
+    if not proved:
         return _return(box, begun, now)
     box.slots.note(now, f"{begun.version} in {begun.to} confirmed")
     box.slots.prove(begun.to)
@@ -234,12 +235,13 @@ def _judge(box: Box, begun: Begun, since_s: float, now: datetime, bounds: Bounds
 
 
 def _return(box: Box, begun: Begun, now: datetime) -> Outcome:
+    """The units first: a disk that is full or fails keeps nobody from running the version that works."""
     name = box.slots.proved()
     durable.point(box.slots.current, name)
-    box.slots.note(now, f"{begun.version} in {begun.to} did not prove itself: {box.slots.release(name)} again")
-    _unusable(box.slots, begun.to)
-    durable.remove(box.slots.updating)
     box.units.restart()
+    _unusable(box.slots, begun.to)
+    box.slots.note(now, f"{begun.version} in {begun.to} did not prove itself: {box.slots.release(name)} again")
+    box.slots.end()
     return Outcome.BACK
 
 
@@ -250,13 +252,7 @@ def _unusable(slots: Slots, name: str) -> None:
 
 
 def _proves(box: Box, begun: Begun, since_s: float, bounds: Bounds) -> bool:
-    until_s, held_since_s = time.monotonic() + bounds.within_s, None
-    while (now_s := time.monotonic()) < until_s:
-        held_since_s = (held_since_s or now_s) if _holds(box, begun, since_s) else None
-        if held_since_s is not None and now_s - held_since_s >= bounds.settled_s:
-            return True
-        time.sleep(_LOOK_S)
-    return False
+    return proves_itself(lambda: _holds(box, begun, since_s), bounds.within_s, bounds.settled_s, _LOOK_S)
 
 
 def _holds(box: Box, begun: Begun, since_s: float) -> bool:
