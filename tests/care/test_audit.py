@@ -60,6 +60,21 @@ def by_hand(store: Path, sql: str) -> None:
         connection.commit()
 
 
+def remove(store: Path) -> None:
+    for part in store.parent.glob(f"{store.name}*"):
+        part.unlink()
+
+
+def heard(site: SiteConfig) -> str:
+    """What the hub would print of the panel's journal as it is now."""
+    view = StoreView(site.panel_db)
+    epoch, head = view.epoch(), view.journal_head()
+    view.close()
+    assert head is not None
+    named = {"site": site.site.name, "stream": "panel", "epoch": epoch, "heard_at": "2026-11-21T13:00:00.000000Z"}
+    return json.dumps({**named, "line": head.sequence, "sha256": head.hash})
+
+
 def verified(*arguments: object) -> int:
     return main(["audit", "verify", *map(str, arguments)])
 
@@ -103,12 +118,101 @@ def test_a_reset_begins_new_chains_that_name_the_old_ones(
     record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
     old = {store: StoreView(store).journal_head() for store in (site.panel_db, site.care_db)}
     assert factory_reset(site, lambda _: "vvt-linde", NoUnits())
-    assert log_of(site) == [("console", "technicus", "factory-reset", str(old[site.panel_db]))]
+    assert log_of(site) == [("console", "technicus", "factory-reset", str(head)) for head in old.values()]
     tap(site, 1)
     for store, head in old.items():
         with StoreView(store).chain() as chain:
             assert chain is not None and head is not None and chain.begun_after == head
-    assert verified("--config", file) == 0, capsys.readouterr().out
+    assert verified("--config", file) == 0
+    assert "✓ panel.db: rows 1 to 3 are whole" in (told := capsys.readouterr().out)
+    assert "a factory reset ended the journal before it at row 4" in told
+
+
+def test_after_resets_the_hub_may_have_heard_of_every_journal_that_was_here(
+    file: Path, site: SiteConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heads = tmp_path / "heads.jsonl"
+    lines = []
+    for times in (3, 2, 1):
+        tap(site, times)
+        lines.append(heard(site))
+        assert factory_reset(site, lambda _: "vvt-linde", NoUnits())
+    tap(site, 1)
+    heads.write_text("\n".join([*lines, heard(site)]))
+    assert verified("--config", file, "--heads", heads) == 0
+    assert capsys.readouterr().out.count("is not here; the journal after it names its last row") == 3
+    clock = SystemClock.of_this_boot()
+    store = Store.open(site.panel_db, "panel", clock)
+    with store.transaction() as change:
+        change.forget_journal(clock.now(), most=0)
+    store.tell_head()
+    store.close()
+    assert verified("--config", file, "--heads", heads) == 0, "a checkpoint takes no name along"
+    longer = json.loads(lines[0]) | {"line": 9}
+    heads.write_text("\n".join([json.dumps(longer), *lines[1:]]))
+    assert verified("--config", file, "--heads", heads) == 1
+    assert "the hub heard of another row 9 than a journal that ended at 4 has" in capsys.readouterr().out
+
+
+def test_a_box_that_has_just_begun_is_whole(file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    tap(site, 0)
+    assert verified("--config", file) == 0
+    assert "✓ care.db: there is none yet" in capsys.readouterr().out
+
+
+def test_a_store_that_was_removed_is_missed_also_after_the_panel_began_another(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
+    remove(site.panel_db)
+    assert verified("--config", file) == 1
+    assert "✗ panel.db: is gone: its journal went to row 4 at least" in capsys.readouterr().out
+    for _ in range(2):  # also when it was started more than once since
+        tap(site, 1)
+        assert verified("--config", file) == 1
+        told = capsys.readouterr().out
+        assert "the journal before it, up to row 4" in told and "no factory reset that is told of here ended it" in told
+    assert "✓ care.db" in told, "each journal is judged by itself"
+
+
+def test_a_damaged_store_that_was_set_aside_is_told_of(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    remove(site.panel_db)
+    site.panel_db.write_bytes(b"no database at all" * 1000)
+    tap(site, 1)
+    assert verified("--config", file) == 1
+    assert "the journal before it, up to row 4" in capsys.readouterr().out
+
+
+def test_a_journal_removed_with_the_file_beside_it_is_missed_by_what_the_hub_heard(
+    file: Path, site: SiteConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    before = heard(site)
+    remove(site.panel_db)
+    site.panel_db.with_suffix(".head").unlink()
+    assert verified("--config", file) == 1
+    assert "✗ panel.db: there is none" in capsys.readouterr().out
+    tap(site, 1)
+    heads = tmp_path / "heads.jsonl"
+    heads.write_text(f"{before}\n{heard(site)}\n")
+    assert verified("--config", file, "--heads", heads) == 1
+    told = capsys.readouterr().out
+    assert "✗ vvt-linde panel of epoch" in told
+    assert "the hub heard of row 4, but it is not here, and no journal here names it" in told
+
+
+def test_rows_taken_from_the_end_with_the_file_beside_the_store_leave_a_store_that_is_not_good(
+    file: Path, site: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap(site, 3)
+    by_hand(site.panel_db, "DELETE FROM journal WHERE sequence > 2")
+    site.panel_db.with_suffix(".head").unlink()
+    assert verified("--config", file) == 1
+    assert "but panel.head is not beside it: rows after them may have been taken" in capsys.readouterr().out
 
 
 def test_a_file_put_in_place_of_the_store_is_noticed(

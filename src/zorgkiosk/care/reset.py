@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zorgkiosk.care.units import Units
-from zorgkiosk.site.chain import Head
+from zorgkiosk.site.chain import Known
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.config_log import CONSOLE, TECHNICIAN, record
-from zorgkiosk.site.head_file import HeadFile, Known
+from zorgkiosk.site.head_file import HeadFile
 from zorgkiosk.site.journal import JournalLine
 from zorgkiosk.site.store import StoreError, StoreView
 
 log = logging.getLogger(__name__)
 
+RESET = "factory-reset"
+"""The verb; `subject` is the store whose journal ended, `value` its last link."""
 _PARTS = ("", "-wal", "-shm")
 
 
@@ -32,28 +34,28 @@ def factory_reset(config: SiteConfig, ask: Callable[[str], str], units: Units) -
     if typed.strip() != name:
         return None
     units.stop()
-    ended = _tell_head(config.panel_db)
-    _tell_head(config.care_db)
+    ended = {store.stem: _last_line(store) for store in (config.panel_db, config.care_db)}
     stores = (config.panel_db, config.telephony_db, config.sync_db, config.care_db)
     files = [store.with_name(store.name + part) for store in stores for part in _PARTS]
     removed = [file for file in files if file.exists()]
     for file in removed:
         file.unlink()
-    record(config.care_db, JournalLine(CONSOLE, TECHNICIAN, "factory-reset", "panel", str(ended or "")))
+    record(config.care_db, *(JournalLine(CONSOLE, TECHNICIAN, RESET, name, line) for name, line in ended.items()))
     units.start()
     return removed
 
 
-def _tell_head(store: Path) -> Head | None:
-    """The journal's last line, now also in the file beside the store. One that cannot be read has told it before."""
+def _last_line(store: Path) -> str:
+    """Where the journal ends, now also in the file beside the store. One that cannot be read has told it before."""
     view = StoreView(store)
     try:
         epoch, head = view.epoch(), view.journal_head()
     except StoreError as error:
-        log.warning("%s: its last line is not known", error)
-        return None
+        log.warning("%s: its last line is known as far as it was told", error)
+        epoch = head = None
     finally:
         view.close()
     if epoch is not None and head is not None:
         HeadFile(store).write(Known(epoch, head))
-    return head
+    told = HeadFile(store).read()
+    return "" if told is None else str(told.head)

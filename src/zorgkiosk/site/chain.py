@@ -7,8 +7,10 @@ the sequence, device, role, verb, subject, value, said_at, boot_id, uptime_ms, c
 Lines that speak of the chain itself, told by their verb:
 
     begin       a store began; `subject` is its epoch, `value` the last link of the chain before it, "" if none is known
+    before      one more chain that stood here earlier; `subject` is its epoch, `value` its last link
     chained     an older store's lines were chained at its migration; `value` is how many, `subject` the epoch
-    checkpoint  older lines were removed; `value` is the last link that went, and what is left follows it
+    checkpoint  older lines were removed; `value` is the last link that went, and what is left follows it. What went of
+                `before` is said again after it
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from typing import Any
 
 FORMAT = "zorgkiosk-journal-1"
 NOTHING = "0" * 64
-BEGIN, CHAINED, CHECKPOINT = "begin", "chained", "checkpoint"
-OWN_VERBS = (BEGIN, CHAINED, CHECKPOINT)
+BEGIN, BEFORE, CHAINED, CHECKPOINT = "begin", "before", "chained", "checkpoint"
+OWN_VERBS = (BEGIN, BEFORE, CHAINED, CHECKPOINT)
 OWN_DEVICE, OWN_ROLE = "zorgkiosk", "systeem"
 """Who writes these lines: no hand."""
 
@@ -49,6 +51,14 @@ class Head:
 
 START = Head(0, NOTHING)
 """What the first line of a chain follows."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The last link that is known of a chain; `epoch` is that of the store whose journal it is."""
+
+    epoch: str
+    head: Head
 
 
 @dataclass(frozen=True)

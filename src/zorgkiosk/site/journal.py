@@ -49,6 +49,7 @@ _COLUMNS = ", ".join(_NAMES)
 LINKS = f"SELECT sequence, {_COLUMNS}, hash FROM journal ORDER BY sequence"  # noqa: S608
 CHECKPOINT = f"SELECT value FROM journal WHERE verb = '{chain.CHECKPOINT}' ORDER BY sequence DESC LIMIT 1"  # noqa: S608
 BEGIN = f"SELECT value FROM journal WHERE verb = '{chain.BEGIN}' ORDER BY sequence DESC LIMIT 1"  # noqa: S608
+BEFORE = f"SELECT subject, value FROM journal WHERE verb = '{chain.BEFORE}' AND sequence <= ? ORDER BY sequence"  # noqa: S608
 _PAGE = f"SELECT sequence, {_COLUMNS} FROM journal WHERE sequence > ? ORDER BY sequence LIMIT 1000"  # noqa: S608
 HEAD = "SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1"
 

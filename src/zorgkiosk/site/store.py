@@ -26,9 +26,9 @@ from sqlalchemy import event as sa_event
 
 from zorgkiosk import durable
 from zorgkiosk.site import journal, schema, store_faults, wake
-from zorgkiosk.site.chain import Head
+from zorgkiosk.site.chain import Head, Known
 from zorgkiosk.site.clock import Clock
-from zorgkiosk.site.head_file import HeadFile, Known
+from zorgkiosk.site.head_file import HeadFile
 from zorgkiosk.site.said import said_columns
 from zorgkiosk.site.store_damage import check, say_damaged, set_aside
 from zorgkiosk.site.store_faults import DAMAGED, FULL
@@ -100,7 +100,7 @@ class Store:
         """One commit; on any exception nothing of it is kept. Raises StoreError when the file takes nothing."""
         with self._saving(), self._engine.connect() as connection:
             connection.begin()
-            change = Transaction(connection, self._clock.said(), self._make_room, self._chain_before)
+            change = Transaction(connection, self._clock.said(), self._make_room, self._head_file.all)
             yield change
             if self._space.full:
                 store_faults.begin(change, self.stream, FULL)
@@ -192,10 +192,6 @@ class Store:
                 self._damage = problem
                 say_damaged(self.path)
             raise problem from error
-
-    def _chain_before(self) -> Head | None:
-        known = self._head_file.read()
-        return None if known is None else known.head
 
     def _make_room(self) -> bool:
         return self._space.make(self._driver())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from zorgkiosk.contract.events import EventData, Said
 from zorgkiosk.site import chain, journal, schema
-from zorgkiosk.site.chain import Head
+from zorgkiosk.site.chain import Head, Known
 from zorgkiosk.site.journal import JournalLine
 from zorgkiosk.site.said import said_columns
 from zorgkiosk.site.store_trouble import is_full
@@ -54,13 +54,13 @@ class Transaction:
         connection: sa.Connection,
         said: Said,
         make_room: Callable[[], bool],
-        chain_before: Callable[[], Head | None] = lambda: None,
+        chains_before: Callable[[], Sequence[Known]] = lambda: (),
     ) -> None:
-        """`chain_before` tells the last link of the journal that stood where this file is now, if one did."""
+        """`chains_before` tells the last links of the journals that stood where this file is now, the newest first."""
         self._connection = connection
         self._said = said
         self._make_room = make_room
-        self._chain_before = chain_before
+        self._chains_before = chains_before
         self._head: Head | None = None
         self._written: list[_Written] = []
         self._tries_left = ROOM_TRIES
@@ -88,15 +88,16 @@ class Transaction:
         self._head = link.head
 
     def begin_journal(self) -> Head:
-        """The last link of the journal. One in which nothing stands yet begins, and names the chain before it."""
+        """The last link of the journal. One in which nothing stands yet begins, and names the chains before it."""
         if self._head is None:
             self._head = journal.head(self._driver())
         if self._head is None:
             self._head = chain.START
             (epoch,) = self._driver().execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-            self.note(
-                JournalLine(chain.OWN_DEVICE, chain.OWN_ROLE, chain.BEGIN, epoch, str(self._chain_before() or ""))
-            )
+            before = self._chains_before()
+            self._note_own(chain.BEGIN, epoch, str(before[0].head) if before else "")
+            for known in before:
+                self._note_own(chain.BEFORE, known.epoch, str(known.head))
         return self._head
 
     def forget_journal(self, before: datetime, most: int = journal.MOST_LINES) -> int:
@@ -104,8 +105,14 @@ class Transaction:
         last = journal.prunable(self._driver(), before, most)
         if last is None:
             return 0
-        self.note(JournalLine(chain.OWN_DEVICE, chain.OWN_ROLE, chain.CHECKPOINT, "", str(last)))
+        named = self._driver().execute(journal.BEFORE, (last.sequence,)).fetchall()
+        self._note_own(chain.CHECKPOINT, "", str(last))
+        for epoch, ended in named:
+            self._note_own(chain.BEFORE, epoch, ended)
         return self._write(sa.delete(schema.journal).where(schema.journal.c.sequence <= last.sequence)).rowcount
+
+    def _note_own(self, verb: str, subject: str, value: str) -> None:
+        self.note(JournalLine(chain.OWN_DEVICE, chain.OWN_ROLE, verb, subject, value))
 
     def forget(self, up_to: int) -> int:
         """Remove what the hub has acknowledged; returns how many rows.

@@ -11,6 +11,7 @@ from pathlib import Path
 from zorgkiosk.care.audit.export import NoJournalError, export
 from zorgkiosk.care.audit.proof import Proof, prove, read_heads
 from zorgkiosk.site.config import load_site
+from zorgkiosk.site.head_file import HeadFile
 from zorgkiosk.site.store import StoreError
 
 EX_OK, EX_FOUND, EX_IOERR = 0, 1, 74
@@ -37,12 +38,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _stores(config: Path) -> list[Path]:
     site = load_site(config)
-    return [store for store in (site.panel_db, site.care_db) if store.exists()]
+    return [site.panel_db, site.care_db]
+
+
+def _begun(store: Path) -> bool:
+    """Whether there is a journal, or was one: the file beside the store outlives it."""
+    return store.exists() or HeadFile(store).path.exists()
 
 
 def _export(options: argparse.Namespace) -> int:
     try:
-        lines = (line for store in options.stores or _stores(options.config) for line in export(store))
+        lines = (
+            line for store in options.stores or filter(Path.exists, _stores(options.config)) for line in export(store)
+        )
         if options.out is None:
             for line in lines:
                 print(line)
@@ -69,5 +77,12 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _proofs(options: argparse.Namespace) -> Iterator[Proof]:
     heads = read_heads(options.heads.read_text(encoding="utf-8").splitlines()) if options.heads else {}
-    for file in options.files or _stores(options.config):
-        yield from prove(file, heads)
+    files = options.files
+    if not files:
+        panel, care = _stores(options.config)
+        files = [store for store in (panel, care) if _begun(store)]
+        if panel not in files:  # a panel begins its journal with its first start
+            yield Proof(panel.name, False, "there is none: this panel never started, or its journal was removed")
+        if care not in files:
+            yield Proof(care.name, True, "there is none yet: nothing was done to this box's configuration")
+    yield from prove(files, heads)

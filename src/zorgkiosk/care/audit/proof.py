@@ -1,19 +1,29 @@
-"""Whether journals are whole, and what they were held against."""
+"""Whether journals are whole, what they were held against, and whether the ones before them ended as they should."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zorgkiosk.care.audit.export import NoJournalError, sections
-from zorgkiosk.site.chain import START, Broken, Chain, Head, Whole, verify
-from zorgkiosk.site.head_file import HeadFile, Known
+from zorgkiosk.care.reset import RESET
+from zorgkiosk.site.chain import BEFORE, BEGIN, START, Broken, Chain, Head, Known, Link, Whole, verify
+from zorgkiosk.site.head_file import HeadFile
 from zorgkiosk.site.store import StoreError, StoreView
 
-Heads = Mapping[str, Sequence[Head]]
-"""Last lines that were heard of elsewhere, by the epoch of the store."""
+
+@dataclass(frozen=True)
+class Heard:
+    """A last line that was heard of elsewhere; `name` says of which journal."""
+
+    name: str
+    head: Head
+
+
+Heads = Mapping[str, Sequence[Heard]]
+"""By the epoch of the store."""
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -30,8 +40,51 @@ class Proof:
         return f"{'✓' if self.good else '✗'} {self.name}: {self.told}"
 
 
-def prove(file: Path, heads: Heads) -> Iterator[Proof]:
-    """Every journal of a store or of an exported file. Raises StoreError and OSError when it cannot be read."""
+@dataclass
+class _Journal:
+    """One that was read. `before`: by epoch, where the ones before it ended; `ended`: by whom a reset says so."""
+
+    name: str
+    epoch: str = ""
+    found: Whole | Broken | str = "holds no journal"
+    begun_after: Head | None = None
+    before: dict[str, Head] = field(default_factory=dict)
+    ended: set[Head] = field(default_factory=set)
+    is_told_beside: bool = True
+
+    def watched(self, links: Iterable[Link]) -> Iterator[Link]:
+        """The same links; what they tell of other journals is kept."""
+        for link in links:
+            named = Head.parse(str(link.value))
+            if named is not None and link.verb == BEGIN:
+                self.begun_after = named
+            elif named is not None and link.verb == BEFORE:
+                self.before[str(link.subject)] = named
+            elif named is not None and link.verb == RESET:
+                self.ended.add(named)
+            yield link
+
+
+def prove(files: Iterable[Path], heads: Heads) -> Iterator[Proof]:
+    """Every journal of stores and exported files, and every one that was heard of.
+
+    A journal that follows another one is good only where one of them says that a factory reset ended that.
+    Raises StoreError and OSError when a file cannot be read.
+    """
+    journals = [journal for file in files for journal in _read(file, heads)]
+    ended = {head for journal in journals for head in journal.ended if isinstance(journal.found, Whole)}
+    for journal in journals:
+        yield _proof(journal, ended)
+    here = {journal.epoch for journal in journals}
+    for epoch, heard in heads.items():
+        if epoch not in here:
+            yield _of_absent(epoch, heard, journals)
+
+
+def _read(file: Path, heads: Heads) -> Iterator[_Journal]:
+    if not file.exists() and (known := HeadFile(file).read()) is not None:
+        yield _Journal(file.name, found=f"is gone: its journal went to row {known.head.sequence} at least")
+        return
     with file.open("rb") as opened:
         is_store = opened.read(len(_SQLITE)) == _SQLITE
     if is_store:
@@ -40,17 +93,21 @@ def prove(file: Path, heads: Heads) -> Iterator[Proof]:
         yield from _of_export(file, heads)
 
 
-def _of_store(store: Path, heads: Heads) -> Proof:
+def _of_store(store: Path, heads: Heads) -> _Journal:
     beside = HeadFile(store).read()  # first: it is never ahead of a store that is read later
     view = StoreView(store)
     try:
         with view.chain() as chain:
             if chain is None:
                 raise StoreError(f"{store}: holds no journal")
+            journal = _Journal(store.name, chain.epoch, is_told_beside=beside is not None)
             if broken := _strange(chain, beside):
-                return _proof(store.name, broken)
+                journal.found = broken
+                return journal
             own = [beside.head] if beside is not None and beside.epoch == chain.epoch else []
-            return _proof(store.name, verify(chain.links, chain.start, [*own, *heads.get(chain.epoch, ())]))
+            known = [*own, *(each.head for each in heads.get(chain.epoch, ()))]
+            journal.found = verify(journal.watched(chain.links), chain.start, known)
+            return journal
     finally:
         view.close()
 
@@ -64,36 +121,65 @@ def _strange(chain: Chain, beside: Known | None) -> Broken | None:
     )
 
 
-def _of_export(file: Path, heads: Heads) -> Iterator[Proof]:
+def _of_export(file: Path, heads: Heads) -> Iterator[_Journal]:
     try:
         with file.open(encoding="utf-8") as lines:
             for number, section in enumerate(sections(lines), start=1):
-                name = f"{file.name}, journal {number} ({section.name})"
-                known = [section.head, *heads.get(section.epoch, ())]
-                yield _proof(name, verify(section.links, section.start, known))
+                journal = _Journal(f"{file.name}, journal {number} ({section.name})", section.epoch)
+                known = [section.head, *(each.head for each in heads.get(section.epoch, ()))]
+                journal.found = verify(journal.watched(section.links), section.start, known)
+                yield journal
     except (NoJournalError, UnicodeDecodeError) as error:
-        yield Proof(file.name, False, str(error))
+        yield _Journal(file.name, found=str(error))
 
 
-def _proof(name: str, found: Whole | Broken) -> Proof:
-    if isinstance(found, Broken):
-        return Proof(name, False, str(found))
+def _proof(journal: _Journal, ended: set[Head]) -> Proof:
+    found, after = journal.found, journal.begun_after
+    if not isinstance(found, Whole):
+        return Proof(journal.name, False, str(found))
     rows = f"rows {found.start.sequence + 1} to {found.head.sequence}" if found.links else "no rows"
     gone = f"; {found.gone} more are of rows that a checkpoint says were removed" if found.gone else ""
-    return Proof(name, True, f"{rows} are whole, held against {found.seen} known heads{gone}")
+    told = f"{rows} are whole, held against {found.seen} known heads{gone}"
+    if not journal.is_told_beside:
+        beside = HeadFile(Path(journal.name)).path.name
+        return Proof(journal.name, False, f"{told}, but {beside} is not beside it: rows after them may have been taken")
+    if after is None:
+        return Proof(journal.name, True, told)
+    if after in ended:
+        return Proof(journal.name, True, f"{told}; a factory reset ended the journal before it at row {after.sequence}")
+    why = f"the journal before it, up to row {after.sequence} ({after.hash[:12]}…), is not here"
+    return Proof(journal.name, False, f"{told}, but {why}, and no factory reset that is told of here ended it")
 
 
-def read_heads(lines: Iterable[str]) -> dict[str, list[Head]]:
+def _of_absent(epoch: str, heard: Sequence[Heard], journals: Iterable[_Journal]) -> Proof:
+    """A journal that is not here must be named by a later one, and end no earlier than what was heard of it."""
+    newest = max(heard, key=lambda each: each.head.sequence)
+    name = f"{newest.name} of epoch {epoch}"
+    ends = {each.before[epoch] for each in journals if isinstance(each.found, Whole) and epoch in each.before}
+    if not ends:
+        row = newest.head.sequence
+        return Proof(name, False, f"the hub heard of row {row}, but it is not here, and no journal here names it")
+    for end in ends:
+        for each in heard:
+            if each.head.sequence > end.sequence or (each.head.sequence == end.sequence and each.head != end):
+                told = (
+                    f"the hub heard of another row {each.head.sequence} than a journal that ended at {end.sequence} has"
+                )
+                return Proof(name, False, told)
+    return Proof(name, True, f"is not here; the journal after it names its last row, {min(e.sequence for e in ends)}")
+
+
+def read_heads(lines: Iterable[str]) -> dict[str, list[Heard]]:
     """What `zorgkiosk hub heads` printed. Raises NoJournalError."""
-    heads: dict[str, list[Head]] = {}
+    heads: dict[str, list[Heard]] = {}
     for number, text in enumerate(lines, start=1):
         try:
             line = json.loads(text)
             head = Head.parse(f"{line['line']}:{line['sha256']}")
-            epoch = str(line["epoch"])
+            name, epoch = f"{line['site']} {line['stream']}", str(line["epoch"])
         except (ValueError, TypeError, KeyError):
             head = None
         if head is None:
             raise NoJournalError(f"line {number} of the heads names no line of a journal")
-        heads.setdefault(epoch, []).append(head)
+        heads.setdefault(epoch, []).append(Heard(name, head))
     return heads

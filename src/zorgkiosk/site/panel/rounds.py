@@ -57,6 +57,7 @@ class Rounds:
             self._taps.prune_journal()
             if uptime_s >= self._report_journal_after_s:  # not at the start: a unit that starts and ends is no news
                 self._taps.report_journal()
+                self._head_after_s = 0.0  # the file beside the store knows at least what the hub hears
             self._journal_after_s = self._report_journal_after_s = uptime_s + JOURNAL_EVERY_S
         if uptime_s >= self._head_after_s:
             self._taps.tell_journal()
