@@ -77,6 +77,14 @@ def test_every_user_of_a_unit_is_made_and_none_other() -> None:
     assert made == {user for file in files for user in values(file, "User")} - {"mosquitto", "root"}
 
 
+def test_no_unit_may_write_where_root_keeps_its_journal() -> None:
+    care = "/var/lib/zorgkiosk-care"
+    rules = (FIRMWARE / "tmpfiles.d" / "zorgkiosk.conf").read_text(encoding="utf-8")
+    assert re.findall(rf"(?m)^d\s+{care}\s+(\S+) (\S+)", rules) == [("0700", "root")]
+    written = {file for file in UNITS if any(f"-{care}" in each.split() for each in values(file, "ReadWritePaths"))}
+    assert written == {*ROOTS, SYSTEMD / "zorgkiosk-renewal.service"}
+
+
 def test_what_runs_as_root_runs_once_and_has_no_right_of_root() -> None:
     assert [file for file in UNITS if values(file, "User") == ["root"]] == ROOTS
     for file in ROOTS:

@@ -332,3 +332,9 @@ def test_a_chain_written_anew_on_the_box_is_found_by_what_the_hub_heard(
     assert "is not the row that was there: the chain was written anew" in capsys.readouterr().out
     heads.write_text("{}")
     assert verified("--config", file, "--heads", heads) == 74
+
+
+def test_what_was_done_to_the_box_stands_in_a_folder_of_root_s_alone(site: SiteConfig) -> None:
+    assert record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
+    assert not site.care_db.is_relative_to(site.site.data_dir)
+    assert site.care_db.parent.stat().st_mode & 0o777 == 0o700

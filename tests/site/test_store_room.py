@@ -164,3 +164,23 @@ def test_a_full_disk_keeps_accepting_and_heals_by_itself(small_disk: Path, caplo
     assert rows(store)[-1].data == DeviceHealth(unit="panel", condition="store-full", ok=True)
     assert sum("the reserve is given up" in line for line in caplog.messages) == 1
     assert sum("there is room again" in line for line in caplog.messages) == 1
+
+
+def test_a_link_in_place_of_a_store_or_its_reserve_is_not_followed(tmp_path: Path) -> None:
+    """Another unit may lay one: they share the folder."""
+    precious, folder = tmp_path / "precious", tmp_path / "stores"
+    precious.write_bytes(b"root's own")
+    folder.mkdir()
+    (folder / "panel.reserve").symlink_to(precious)
+    clock = SystemClock.of_this_boot()
+    store = Store.open(folder / "panel.db", "panel", clock)
+    store.close()
+    assert precious.read_bytes() == b"root's own" and not (folder / "panel.reserve").is_symlink()
+    Store.open(folder / "panel.db", "panel", clock).close()
+    assert (folder / "panel.reserve").stat().st_size == Room().reserve_mb * (1 << 20)
+    for target in (precious, tmp_path / "missing"):
+        (folder / "sync.db").symlink_to(target)
+        with pytest.raises(StoreError, match="is a symbolic link: remove it"):
+            Store.open(folder / "sync.db", "sync", clock)
+        (folder / "sync.db").unlink()
+    assert precious.read_bytes() == b"root's own" and not (tmp_path / "missing").exists()

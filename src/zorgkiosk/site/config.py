@@ -177,8 +177,12 @@ class SiteConfig(Section):
 
     @property
     def care_db(self) -> Path:
-        """What was done to the box itself: `apply`, `factory-reset`, updates. Root's."""
-        return self.site.data_dir / "care.db"
+        """What was done to the box itself: `apply`, `factory-reset`, updates.
+
+        In a folder of root's alone, beside the one that the units share: root follows no path there that a unit made.
+        """
+        data = self.site.data_dir
+        return data.with_name(f"{data.name}-care") / "care.db"
 
     @property
     def telephony_db(self) -> Path:

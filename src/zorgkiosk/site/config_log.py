@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zorgkiosk.site.clock import Clock, SystemClock
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 @contextmanager
 def open_log(path: Path, clock: Clock | None = None) -> Iterator[Store]:
     """The store with the journal; its last line is told beside it in the end. Raises StoreError."""
+    with suppress(OSError):  # where none can be made, the store says so
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store.open(path, STREAM, clock or SystemClock.of_this_boot(), ROOM)
     try:
         yield store

@@ -230,8 +230,10 @@ def _make_ready(path: Path, engine: sa.Engine, space: Space) -> None:
 
 def _make_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o770)
+    if path.is_symlink():  # of another unit's making, since they share the folder
+        raise OSError(f"it is a symbolic link: remove it, a store is a file in {path.parent} itself")
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o660))
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o660))
         durable.sync_folder(path.parent)
 
 

@@ -98,10 +98,10 @@ class Space:
 
     def _make_reserve(self) -> bool:
         size = int(self._room.reserve_mb * _MB)
-        if self._reserve.exists() and self._reserve.stat().st_size == size:
+        if self._reserve.is_file() and self._reserve.lstat().st_size == size:
             return True
         try:
-            descriptor = os.open(self._reserve, os.O_CREAT | os.O_RDWR, 0o660)
+            descriptor = os.open(self._reserve, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o660)
             try:
                 os.posix_fallocate(descriptor, 0, size)
                 os.fsync(descriptor)
