@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
@@ -18,6 +19,7 @@ from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.contract.events import Event, JournalHead, Said
 from zorgkiosk.hub.inbox import Inbox
 from zorgkiosk.lab.authority import Authority
+from zorgkiosk.provision.bundle import Entry, pack
 from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.config_log import record
@@ -338,3 +340,14 @@ def test_what_was_done_to_the_box_stands_in_a_folder_of_root_s_alone(site: SiteC
     assert record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
     assert not site.care_db.is_relative_to(site.site.data_dir)
     assert site.care_db.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_bundle_that_came_into_force_is_logged_by_its_digest(file: Path, site: SiteConfig, tmp_path: Path) -> None:
+    etc, bundle = tmp_path / "box", tmp_path / "zorgkiosk.tar"
+    etc.mkdir()
+    bundle.write_bytes(pack({"etc/zorgkiosk/site.toml": Entry(file.read_bytes())}))
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    for _ in range(2):  # the second time there is none
+        assert main(["take-bundle", str(bundle), "--config", str(etc / "site.toml")]) == 0
+    [row] = StoreView(load_site(etc / "site.toml").care_db).journal(skip=0, limit=9)
+    assert row.line == JournalLine("box", "systeem", "take-bundle", digest)

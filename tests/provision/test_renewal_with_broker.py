@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_a_certificate_that_does_not_get_in_changes_nothing_and_is_tried_again(h
     assert box.hub.certificate_file.read_bytes() == before and (box.site.data_dir / trust.RENEWED).exists()
     hub.broker.start()
     wait_for(lambda: attempt(box)[0] is Renewal.IN_FORCE, "it gets in")
+
+
+def test_a_certificate_that_came_into_force_is_logged_by_its_digest(hub: Hub, box: SiteConfig) -> None:
+    own = box.hub.certificate_file
+    renew(hub.region, NOW, within_s=5)
+    wait_for(lambda: (box.site.data_dir / trust.RENEWED).exists(), "the certificate is at the box")
+    for _ in range(2):  # the second time there is none
+        assert main(["install-certificate", "--config", str(own.with_name("site.toml"))]) == 0
+    [row] = StoreView(box.care_db).journal(skip=0, limit=9)
+    assert (row.line.verb, row.line.subject) == ("certificate", hashlib.sha256(own.read_bytes()).hexdigest())
 
 
 def test_what_lies_in_the_way_of_a_certificate_is_removed_and_never_in_force(hub: Hub, box: SiteConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
@@ -18,14 +19,16 @@ from zorgkiosk.care.doctor import findings
 from zorgkiosk.care.probes import probe
 from zorgkiosk.care.renewal import Renewal, connects, install
 from zorgkiosk.care.reset import factory_reset
-from zorgkiosk.care.take import take
+from zorgkiosk.care.take import SITE, take
 from zorgkiosk.care.trial import SETTLED_S, say, undisturbed
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
 from zorgkiosk.provision.acceptance import as_issued
 from zorgkiosk.provision.render import BUNDLE
 from zorgkiosk.site.checks import check_site
-from zorgkiosk.site.config import load_site
+from zorgkiosk.site.config import SiteConfig, load_site
+from zorgkiosk.site.config_log import BOX, CONSOLE, SYSTEM, TECHNICIAN, record
+from zorgkiosk.site.journal import JournalLine
 
 EX_OK, EX_FOUND, EX_UNAVAILABLE, EX_IOERR = 0, 1, 69, 74
 _CONFIG = Path("/etc/zorgkiosk/site.toml")
@@ -108,17 +111,29 @@ def _seconds(word: str) -> float:
 def _install_certificate(options: argparse.Namespace) -> int:
     config = load_site(options.config)
     outcome, why = install(config, lambda hub: connects(hub, config.site.name))
+    if outcome is Renewal.IN_FORCE:
+        _record(config, "certificate", hashlib.sha256(config.hub.certificate_file.read_bytes()).hexdigest())
     print(": ".join(filter(None, (outcome.value, why))))
     return EX_OK if outcome in (Renewal.NOTHING, Renewal.IN_FORCE) else EX_UNAVAILABLE
 
 
 def _take(options: argparse.Namespace) -> int:
     try:
-        print(take(options.bundle, options.config.parent, as_issued).value)
+        print(take(options.bundle, options.config.parent, as_issued, lambda digest: _took(options, digest)).value)
     except OSError as error:
         print(f"{error.filename or options.bundle}: {error.strerror}: the bundle is not in place", file=sys.stderr)
         return EX_IOERR
     return EX_OK
+
+
+def _took(options: argparse.Namespace, digest: str) -> None:
+    _record(load_site(options.config.with_name(SITE)), "take-bundle", digest)
+
+
+def _record(config: SiteConfig, verb: str, digest: str) -> None:
+    """What came into force, by its SHA-256: by whoever sits at a terminal, or by the box's units, which have none."""
+    device, role = (CONSOLE, TECHNICIAN) if sys.stdin.isatty() else (BOX, SYSTEM)
+    record(config.care_db, JournalLine(device, role, verb, digest))
 
 
 def _reset(options: argparse.Namespace) -> int:

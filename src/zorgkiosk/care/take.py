@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from zorgkiosk import durable
@@ -29,17 +30,17 @@ class Taken(enum.Enum):
     NONE = "there is no bundle: nothing is changed"
 
 
-def take(bundle: Path, etc: Path, check: Check) -> Taken:
-    """Put the bundle's files into `etc` (/etc/zorgkiosk), and remove it.
+def take(bundle: Path, etc: Path, check: Check, log: Callable[[str], object]) -> Taken:
+    """Put the bundle's files into `etc` (/etc/zorgkiosk), and remove it. `log` is told the digest of what is in place.
 
     Raises ConfigError where the bundle is damaged or `check` finds an error in it, with nothing changed; OSError.
     """
     if not bundle.exists():
         return Taken.NONE
     content = bundle.read_bytes()
-    digest = f"{hashlib.sha256(content).hexdigest()}\n".encode()
+    digest = hashlib.sha256(content).hexdigest()
     taken = etc / TAKEN
-    if taken.exists() and taken.read_bytes() == digest:
+    if taken.exists() and taken.read_text(encoding="utf-8").strip() == digest:
         durable.remove(bundle)
         return Taken.BEFORE
     files = unpacked(bundle, content)
@@ -49,7 +50,8 @@ def take(bundle: Path, etc: Path, check: Check) -> Taken:
         if path == SITE:
             _end_any_change(etc)
         _place(etc, path, files[path], group)
-    durable.put(taken, digest, mode=0o640, group=group)
+    log(digest)  # before anything says that it was taken: after a power cut it is told again rather than never
+    durable.put(taken, f"{digest}\n".encode(), mode=0o640, group=group)
     durable.remove(bundle)
     return Taken.NOW
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import signal
 import threading
@@ -44,9 +45,10 @@ def run(config_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
     store = Store.open(config.panel_db, STREAM, clock, Room(config.site.store_max_mb))
+    taps = Taps(config, store, clock)
     with contextlib.suppress(StoreError):  # a full one begins it with its first tap; damage ends the panel in `tend`
         store.begin_journal()
-    taps = Taps(config, store, clock)
+        taps.note_config(hashlib.sha256(config_path.read_bytes()).hexdigest())
     look = Look.of(config, clock)
     rounds = Rounds(look, taps)
     heart = Heart.of_unit("rounds")

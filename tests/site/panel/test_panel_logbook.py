@@ -156,3 +156,11 @@ def test_the_last_line_reaches_the_file_beside_the_store_soon_and_the_hub_within
     panel.taps.step("elv-laag", 1)
     panel.wait(JOURNAL_EVERY_S)
     assert len([event for event in panel.events() if isinstance(event, JournalHead)]) == 2
+
+
+def test_a_config_that_changed_is_logged_by_its_digest_once(panel: Panel) -> None:
+    for digest in ("a" * 64, "a" * 64, "b" * 64):
+        panel.restart()
+        panel.taps.note_config(digest)
+    assert lines(panel) == [JournalLine("zorgkiosk", "systeem", "config", each * 64) for each in "ab"]
+    assert "Andere instellingen van kracht" in browser(panel).get("/logboek/1").text

@@ -16,7 +16,7 @@ from typing import Literal
 from zorgkiosk.capacity.freshness import Fresh
 from zorgkiosk.contract.events import CapacityConfirmed, CapacityReported, JournalHead
 from zorgkiosk.contract.status import Ack
-from zorgkiosk.site import facts
+from zorgkiosk.site import chain, facts
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.config import CapacityItem, SiteConfig
 from zorgkiosk.site.config_panel import PinAction
@@ -183,6 +183,14 @@ class Taps:
         """Log what changes nothing: a wrong PIN, or a session that began."""
         with self._change() as change:
             self._note(change, verb)
+
+    def note_config(self, digest: str) -> None:
+        """Log which config is in force, by its SHA-256, when it is another one than at the last start."""
+        with self._change() as change:
+            told = change.get("config-told")
+            if told is None or told.value != digest:
+                change.put("config-told", digest)
+                change.note(JournalLine(chain.OWN_DEVICE, chain.OWN_ROLE, "config", digest))
 
     def prune_journal(self) -> int:
         """Forget what was logged longer than `log_days` ago; returns how many lines."""

@@ -91,6 +91,8 @@ def what(config: SiteConfig, line: JournalLine) -> str:
             return say("Gezien: %(desk)s nam niet op", desk=titles.get(desk, desk))
         case "pin", _:
             return say("Verkeerde pincode")
+        case "config", _:
+            return say("Andere instellingen van kracht")
         case "login", _:
             return say("Aangemeld via het netwerk")
     return " ".join(part for part in (line.verb, line.subject, line.value) if part)
