@@ -79,6 +79,30 @@ def test_a_file_that_is_not_there_or_no_text_is_said(file: Path) -> None:
         load(Outer, file)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("port = " + "9" * 5000, "3:8: a number of thousands of digits"),
+        ("port = " + "[" * 3000 + "]" * 3000, "3:1: lists or tables lie more than 20 deep"),
+        ("port = " + "{a=" * 2000 + "1" + "}" * 2000, "3:1: lists or tables lie more than 20 deep"),
+        (".".join(["a"] * 3000) + " = 1", "3:1: lists or tables lie more than 20 deep"),
+        ('ca_file = "a\\u0000b"', "3:1: inner.ca_file: holds a control sign (U+0000)"),
+        ('ca_file = "a\\u001b[31m"', "3:1: inner.ca_file: holds a control sign (U+001B)"),
+    ],
+)
+def test_what_no_config_holds_is_said_with_its_line(file: Path, line: str, told: str) -> None:
+    (sentence,) = problems(file, f'name = "x"\n[inner]\n{line}\n')
+    assert sentence.startswith(f"{file}:{told}")
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("latin-1", "2:4: is not TOML: byte 0xeb"), ("utf-16", "1:1: is not")])
+def test_a_file_in_another_encoding_is_told_its_first_wrong_byte(file: Path, encoding: str, told: str) -> None:
+    file.write_bytes('name = "x"\n# tëst\n'.encode(encoding))
+    with pytest.raises(ConfigError) as refused:
+        load(Outer, file)
+    assert refused.value.problems[0].startswith(f"{file}:{told}") and "UTF-8" in refused.value.problems[0]
+
+
 def test_secrets_come_from_their_own_file(file: Path) -> None:
     secrets = file.with_name("secrets.toml")
     secrets.write_text('password = "geheim"\n')

@@ -7,6 +7,7 @@ import difflib
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,20 +147,84 @@ def _hidden(
 
 
 def _read(path: Path) -> Written:
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8").removeprefix("\ufeff")
-        return Written(path, tomllib.loads(text), places(text))
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_not_toml(path, text, str(error))]) from None
+    except RecursionError:
+        raise ConfigError([_deepest(path, text)]) from None
+    except ValueError:  # the one thing TOML allows and Python does not read
+        place = _place(text, found.start() if (found := _HUGE.search(text)) else 0)
+        raise ConfigError([Problem(path, place, "", "a number of thousands of digits: write a smaller one")]) from None
+    if _is_deep(content):
+        raise ConfigError([_deepest(path, text)])
+    written = Written(path, content, places(text))
+    if unseen := list(_unseen(written)):
+        raise ConfigError(unseen)
+    return written
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
     except OSError as error:
         raise ConfigError([Problem.of_file(path, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem.of_file(path, "is not TOML: it is no text in UTF-8")]) from None
-    except tomllib.TOMLDecodeError as error:
-        what, place = str(error), Place(1, 1)
-        if found := re.search(r" \(at line (\d+), column (\d+)\)$", what):
-            what, place = what[: found.start()], Place(int(found[1]), int(found[2]))
-        elif what.endswith("(at end of document)"):
-            place = Place(text.count("\n") + 1, 1)
-        raise ConfigError([Problem(path, place, "", f"is not TOML: {what}")]) from None
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        place = _place(raw[: error.start].decode("utf-8"), error.start)
+        sentence = f"is not TOML: byte 0x{raw[error.start]:02x} is no text in UTF-8: save the file as UTF-8"
+        raise ConfigError([Problem(path, place, "", sentence)]) from None
+
+
+def _not_toml(path: Path, text: str, what: str) -> Problem:
+    place = Place(1, 1)
+    if found := re.search(r" \(at line (\d+), column (\d+)\)$", what):
+        what, place = what[: found.start()], Place(int(found[1]), int(found[2]))
+    elif what.endswith("(at end of document)"):
+        place = Place(text.count("\n") + 1, 1)
+    return Problem(path, place, "", f"is not TOML: {what}")
+
+
+_HUGE = re.compile(r"\d(_?\d){4000}")
+_DEEPEST = 20
+"""More tables and lists in one another than any key here has."""
+
+
+def _place(text: str, at: int) -> Place:
+    before = text[:at]
+    return Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _deepest(path: Path, text: str) -> Problem:
+    """The line with the most brackets and dots is the one that does it."""
+    lines = text.split("\n")
+    worst = max(range(len(lines)), key=lambda number: sum(map(lines[number].count, "[{.")))
+    return Problem(path, Place(worst + 1, 1), "", f"lists or tables lie more than {_DEEPEST} deep in one another")
+
+
+def _is_deep(content: object) -> bool:
+    level = [content]
+    for _ in range(_DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [value for values in inner for value in values]
+    return bool(level)
+
+
+def _unseen(written: Written) -> Iterator[Problem]:
+    """Texts with control signs (a NUL, an escape): they name no file, and change what a terminal shows."""
+    for key, value in _texts(written.content, ()):
+        if found := next((sign for sign in value if unicodedata.category(sign) == "Cc"), None):
+            yield written.problem(key, f"holds a control sign (U+{ord(found):04X}): write it without")
+
+
+def _texts(value: object, key: Key) -> Iterator[tuple[Key, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(inner, (*key, name))
 
 
 def _absolute(content: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -210,3 +210,19 @@ def test_config_show_tells_values_origins_and_no_secret(folder: Path, capsys: py
     assert f'desk[1].phone = "phone2"  # {folder}/site.toml:24' in told
     assert f'secrets.phones.phone1 = "••••••••"  # {folder}/secrets.toml:2' in told
     assert "lang-genoeg" not in "\n".join(told)
+
+
+def test_a_folder_that_cannot_be_is_told(folder: Path) -> None:
+    (folder / "site.toml").write_text(SITE.replace('region = "oost"', f'region = "oost"\ndata_dir = "/{"a" * 300}"'))
+    assert "site.toml:5:1: site.data_dir: cannot be a folder (File name too long): write another" in found(folder)
+
+
+@pytest.mark.parametrize("name", ["", "sites"])
+def test_a_folder_instead_of_a_file_is_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sites").mkdir()
+    assert main(["check", "--json", name]) == 78
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["problem"].startswith("is a folder: name the site.toml")

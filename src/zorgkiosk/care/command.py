@@ -44,6 +44,8 @@ def sites_of(folder: Path) -> frozenset[str] | None:
 
 def problems_of(file: Path, region: Path | None = None) -> tuple[Problem, ...]:
     """All that is wrong with `file`, a hub's or a site's."""
+    if file.is_dir():
+        return (Problem.of_file(file, "is a folder: name the site.toml or hub.toml in it"),)
     if file.name.startswith("hub"):
         try:
             load_hub(file)

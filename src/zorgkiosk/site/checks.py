@@ -63,7 +63,11 @@ def folder_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
     """Folders that the units make when they start, where none can be made."""
     for name in ("data_dir", "run_dir"):
         folder: Path = getattr(config.site, name)
-        there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+        try:
+            there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+        except OSError as error:
+            yield written.problem(("site", name), f"cannot be a folder ({error.strerror}): write another")
+            continue
         if not there.is_dir():
             yield written.problem(("site", name), f"{there} is no folder: write where one is, or can be made")
 

@@ -73,7 +73,10 @@ class Announcements(Section):
     @model_validator(mode="after")
     def _are_there(self) -> Self:
         names = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
-        missing = [name for name in names if not (self.folder / name).is_file()]
+        try:
+            missing = [name for name in names if not (self.folder / name).is_file()]
+        except OSError as error:
+            raise ValueError(f"{self.folder} cannot be looked into ({error.strerror}): let everybody read it") from None
         if missing:
             raise ValueError(f"not in {self.folder}: {', '.join(missing)}: copy the shipped announcements there")
         return self
