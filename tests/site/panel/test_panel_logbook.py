@@ -16,6 +16,7 @@ from zorgkiosk.site.journal import JournalLine
 from zorgkiosk.site.panel.actions import RefusedError
 from zorgkiosk.site.panel.actor import Actor
 from zorgkiosk.site.panel.known import Look
+from zorgkiosk.site.panel.log_budget import HOUR_S, SWITCHES, TAPS, LogBudget, Spent
 from zorgkiosk.site.panel.logbook import ROWS_A_PAGE, logbook_page, what
 from zorgkiosk.site.panel.rounds import HEAD_EVERY_S, JOURNAL_EVERY_S
 from zorgkiosk.site.panel.web.app import create_app
@@ -164,3 +165,27 @@ def test_a_config_that_changed_is_logged_by_its_digest_once(panel: Panel) -> Non
         panel.taps.note_config(digest)
     assert lines(panel) == [JournalLine("zorgkiosk", "systeem", "config", each * 64) for each in "ab"]
     assert "Andere instellingen van kracht" in browser(panel).get("/logboek/1").text
+
+
+def test_a_flood_of_taps_leaves_the_rest_of_the_logbook_and_says_so(panel: Panel) -> None:
+    for n in range(TAPS + 50):
+        panel.taps.step("elv-laag", 1 if n % 2 else -1)
+    panel.taps.note("pin")
+    panel.taps.by(Actor("paneel 2 (serieel)")).step("elv-laag", 1)
+    assert [line.verb for line in lines(panel)] == ["step"] * TAPS + ["unlogged", "pin", "step"]
+    assert panel.state()["pending/elv-laag"]["free"] is not None, "the taps count all the same"
+    assert "Zeer veel getikt" in browser(panel).get("/logboek/1").text
+    panel.clock.forward(HOUR_S)
+    panel.taps.step("elv-laag", 1)
+    assert lines(panel)[-1].verb == "step"
+
+
+def test_switches_are_counted_apart_from_taps_and_each_device_by_itself() -> None:
+    budget = LogBudget()
+    spent = [budget.spend("plaat", "overflow", n) for n in range(SWITCHES + 3)]
+    assert spent == [Spent.WITHIN] * SWITCHES + [Spent.FIRST_BEYOND] + [Spent.BEYOND] * 2
+    assert budget.spend("plaat", "step", SWITCHES) is Spent.WITHIN
+    assert budget.spend("paneel", "overflow", SWITCHES) is Spent.WITHIN
+    assert all(budget.spend("plaat", "pin", n) is Spent.WITHIN for n in range(TAPS + 2))
+    assert budget.spend("plaat", "desk", HOUR_S - 1) is Spent.BEYOND
+    assert budget.spend("plaat", "desk", HOUR_S) is Spent.WITHIN

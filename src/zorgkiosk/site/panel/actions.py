@@ -26,6 +26,7 @@ from zorgkiosk.site.panel import draft, words
 from zorgkiosk.site.panel.actor import NOBODY, Actor, Health, PinNeededError
 from zorgkiosk.site.panel.draft import RefusedError as RefusedError
 from zorgkiosk.site.panel.known import DeskFailed, LostSeen, Moment, PendingTap, SentFact
+from zorgkiosk.site.panel.log_budget import LogBudget, Spent
 from zorgkiosk.site.store import StateValue, Store, StoreError, Transaction
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Taps:
         self._clock = clock
         self._actor = actor
         self._health = Health()
+        self._budget = LogBudget()
 
     @property
     def problem(self) -> str | None:
@@ -262,7 +264,13 @@ class Taps:
             raise PinNeededError("Hiervoor is de pincode nodig: gebruik het aanraakscherm.")
 
     def _note(self, change: Transaction, verb: str, subject: str = "", value: str = "") -> None:
-        change.note(JournalLine(self._actor.device, self._actor.role, verb, subject, value))
+        match self._budget.spend(self._actor.device, verb, self._clock.uptime_s()):
+            case Spent.WITHIN:
+                change.note(JournalLine(self._actor.device, self._actor.role, verb, subject, value))
+            case Spent.FIRST_BEYOND:
+                change.note(JournalLine(self._actor.device, self._actor.role, "unlogged"))
+            case Spent.BEYOND:
+                pass
 
     def _report(self, change: Transaction, item: CapacityItem) -> bool:
         value = change.get(f"pending/{item.code}")

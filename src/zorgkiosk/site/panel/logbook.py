@@ -91,6 +91,8 @@ def what(config: SiteConfig, line: JournalLine) -> str:
             return say("Gezien: %(desk)s nam niet op", desk=titles.get(desk, desk))
         case "pin", _:
             return say("Verkeerde pincode")
+        case "unlogged", _:
+            return say("Zeer veel getikt: een uur lang niet opgeschreven")
         case "config", _:
             return say("Andere instellingen van kracht")
         case "login", _:
