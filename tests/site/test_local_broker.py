@@ -33,18 +33,18 @@ def site(**more: Any) -> SiteConfig:
 
 
 def test_a_plate_gets_its_own_state_and_commands_only() -> None:
-    assert local_broker.render_acl(site()).split("\n\n")[0].splitlines()[1:] == [
-        "user panel",
-        "topic readwrite hasp/#",
-        "user balie",
-        "topic write hasp/balie/state/#",
+    panel, balie, post = local_broker.render_acl(site()).split("user ")[1:]
+    assert panel.splitlines() == ["panel", "topic readwrite hasp/#"]
+    assert post.replace("post-2", "balie") == balie
+    name, *rules = balie.splitlines()
+    touches = [rule for rule in rules if re.fullmatch(r"topic write hasp/balie/state/p[1-4]b\d+", rule)]
+    assert name == "balie" and 20 < len(touches) == len(rules) - 4
+    assert set(rules) - set(touches) == {
         "topic write hasp/balie/LWT",
+        "topic write hasp/balie/state/statusupdate",
+        "topic write hasp/balie/state/idle",
         "topic read hasp/balie/command/#",
-        "user post-2",
-        "topic write hasp/post-2/state/#",
-        "topic write hasp/post-2/LWT",
-        "topic read hasp/post-2/command/#",
-    ]
+    }
 
 
 def test_home_assistant_may_only_read() -> None:
@@ -82,14 +82,20 @@ def test_no_plain_password_lies_in_a_file_and_only_the_broker_reads_them(tmp_pat
         "listener 1883 192.0.2.10",
         "password_file /etc/plates/mosquitto.passwd",
         "acl_file /etc/plates/mosquitto.acl",
-        "max_packet_size 65536",
+        "max_packet_size 8192",
+        "memory_limit 50331648",
+        "use_username_as_clientid true",
     ],
 )
 def test_the_broker_is_strict(line: str) -> None:
     lines = local_broker.render(site(), Path("/etc/plates")).splitlines()
     assert line in lines
     listener = lines.index("listener 1883 192.0.2.10")
-    assert all(lines.index(each) > listener for each in lines if each.startswith(("max_connections", "certfile")))
+    assert all(
+        lines.index(each) > listener
+        for each in lines
+        if each.startswith(("max_connections", "certfile", "use_username"))
+    )
 
 
 def test_tls_and_user_are_there_when_asked_for() -> None:

@@ -1,6 +1,7 @@
 """The site's own Mosquitto for wall plates: its configuration, ACL and password file, rendered from site.toml.
 
-A plate writes its own `state` and `LWT` and reads its own `command`, nothing else. Passwords are written as Mosquitto
+A plate writes its own `LWT` and what the panel heeds of its `state`, topic by topic: what it has retained stays small.
+It reads its own `command`, nothing else. Passwords are written as Mosquitto
 hashes them (`$7$`: PBKDF2 of SHA-512), never as they are.
 """
 
@@ -20,14 +21,17 @@ import jinja2
 
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.config_plates import HOME_ASSISTANT_USER, PANEL_USER, LocalBroker
+from zorgkiosk.site.panel.openhasp_pages import LAYOUTS, heeded
 
 CONFIG_FILE, ACL_FILE, PASSWORD_FILE = "mosquitto.conf", "mosquitto.acl", "mosquitto.passwd"
 ITERATIONS = 20_000
 """Mosquitto reads the count from the file; its own tool writes 101."""
 
 _TEMPLATE = "mosquitto_plates.conf.j2"
-_PACKET_BYTES = 65_536
-_QUEUED_BYTES = 4 * 1024 * 1024
+_PACKET_BYTES = 8_192
+"""Four times what openHASP's buffer holds; the longest that Home Assistant is told is below 2 kB."""
+_QUEUED_BYTES = 1024 * 1024
+_MEMORY_BYTES = 48 * 1024 * 1024
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]+")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -74,6 +78,7 @@ def render(config: SiteConfig, directory: Path, run_as: str | None = None) -> st
         run_as=run_as,
         packet_bytes=_PACKET_BYTES,
         queued_bytes=_QUEUED_BYTES,
+        memory_bytes=_MEMORY_BYTES,
         connections=2 * len(config.plate) + 10,
     )
 
@@ -109,8 +114,8 @@ def _acl_lines(config: SiteConfig) -> Iterator[str]:
         yield from (f"topic read {topic}" for topic in (own, found))
     for plate in config.plate:
         yield f"user {plate.name}"
-        yield f"topic write hasp/{plate.name}/state/#"
         yield f"topic write hasp/{plate.name}/LWT"
+        yield from (f"topic write hasp/{plate.name}/state/{what}" for what in heeded(LAYOUTS[plate.size]))
         yield f"topic read hasp/{plate.name}/command/#"
 
 

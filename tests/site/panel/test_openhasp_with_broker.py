@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -157,8 +158,8 @@ def test_two_plates_tapping_at_the_same_moment(site: PlateSite) -> None:
 
 NONSENSE: list[tuple[str, bytes]] = [
     (f"state/p1b{MORE}", b"{"),
-    (f"state/p1b{MORE}", b'{"event":"up"' * 1000),
-    (f"state/p1b{MORE}", b'{"event":"' + b"u" * 60_000 + b'"}'),
+    (f"state/p1b{MORE}", b'{"event":"up"' * 100),
+    (f"state/p1b{MORE}", b'{"event":"' + b"u" * 6_000 + b'"}'),
     (f"state/p1b{MORE}", b'{"event":"UP"}'),
     (f"state/p1b{MORE}", b"\xff\x00"),
     ("state/p1b253", b'{"event":"up"}'),
@@ -187,6 +188,62 @@ def test_a_packet_above_the_limit_costs_the_plate_its_connection_only(site: Plat
     good.touch(MORE)
     wait_for(lambda: good.text(NUMBER) == "1 van 8", "the good plate's tap")
     assert site.pending() == 1
+
+
+def connected(broker: Broker, identity: str) -> mqtt.Client:
+    """Whoever has the password of `post-2`, with another client's id."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=identity, protocol=mqtt.MQTTv5)
+    client.username_pw_set("post-2", PASSWORDS["post-2"])
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    wait_for(client.is_connected, f"{identity} let in")
+    return client
+
+
+def test_a_plate_with_another_s_client_id_ends_nobody_s_connection(site: PlateSite) -> None:
+    plate = ready(site)
+    for identity in ("panel", "balie", "balie_a1b2c3", "home-assistant"):
+        client = connected(site.broker, identity)
+        client.disconnect()
+        client.loop_stop()
+    plate.touch(MORE)
+    wait_for(lambda: plate.text(NUMBER) == "1 van 8", "the other plate's tap")
+    assert not re.findall(r"^Client (panel|balie)\S* (?:closed|disconnected|already)", site.broker.log, re.MULTILINE)
+    assert re.findall("^Client post-2 disconnected", site.broker.log, re.MULTILINE), "who it was is in the log"
+
+
+def memory_kb(process: subprocess.Popen[bytes]) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_what_a_plate_has_retained_stays_small(site: PlateSite) -> None:
+    plate, process = ready(site), site.broker.process
+    assert process is not None
+    bad = connected(site.broker, "post-2")
+    before_kb = memory_kb(process)
+    topics = [f"state/p{page}b{number}" for page in range(1, 13) for number in range(1, 255)]
+    for topic in [*topics, *(f"state/deep/{number}" for number in range(2_000))]:
+        bad.publish(f"hasp/post-2/{topic}", b"x" * 8_000, qos=1, retain=True).wait_for_publish(5)
+    assert memory_kb(process) - before_kb < 4_000
+    plate.touch(MORE)
+    wait_for(lambda: plate.text(NUMBER) == "1 van 8", "the other plate's tap")
+    bad.disconnect()
+    bad.loop_stop()
+
+
+def test_whoever_asks_for_too_much_memory_is_refused_and_others_go_on(site: PlateSite) -> None:
+    plate, process = ready(site), site.broker.process
+    assert process is not None
+    bad = connected(site.broker, "post-2")
+    for number in range(40_000):
+        bad.subscribe(f"hasp/post-2/command/{number}/" + "x" * 2_000)
+    wait_for(lambda: "ut of memory" in site.broker.log or not bad.is_connected(), "the limit", within_s=40)
+    bad.disconnect()
+    bad.loop_stop()
+    assert memory_kb(process) < 64_000
+    plate.touch(MORE)
+    wait_for(lambda: plate.text(NUMBER) == "1 van 8", "the other plate's tap")
 
 
 def test_a_flood_counts_as_few_taps_and_others_go_on(site: PlateSite) -> None:

@@ -194,6 +194,12 @@ def _small() -> Layout:
 LAYOUTS: dict[Size, Layout] = {"480x320": _small(), "800x480": _large()}
 
 
+def heeded(layout: Layout) -> Iterator[str]:
+    """What is listened to of what a plate says below `state/`: how it is, and a touch of each key."""
+    yield from ("statusupdate", "idle")
+    yield from (f"p{page}b{number}" for page, number in layout.where if number in KEYS)
+
+
 def objects(size: Size) -> Iterator[Attributes]:
     """Every object of the four pages, empty: what `pages.jsonl` holds, one a line."""
     for page in PAGES.values():
