@@ -95,7 +95,7 @@ def _on_network(
     try:
         names = names_in(panel.certificate_file) | {panel.address}
         door = Door("paneel (netwerk)", names, Sessions(clock.uptime_s))
-        return on_network(app(door), panel.address, panel.port, THREADS, panel.certificate_file, panel.key_file)
+        return on_network(app(door), panel.address, panel.port, panel.certificate_file, panel.key_file)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         sentence = f"certificate_file or key_file cannot be used: {error}"
         raise ConfigError([Problem.of_file(config_path, sentence, "panel")]) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from playwright.sync_api import expect, sync_playwright
 from test_panel_unit import wait_until
 
 from zorgkiosk.lab.authority import Authority
+from zorgkiosk.site.panel.web.network import A_SOURCE, ASK_WITHIN_S, THREADS
 
 pytestmark = pytest.mark.integration
 
-ADDRESS, NAME = "127.0.0.2", "paneel.hap-midden.example"
-STRANGERS = 4
+ADDRESS, SOURCE, NAME = "127.0.0.2", "127.0.1.1", "paneel.hap-midden.example"
+STRANGERS = THREADS + 10
 
 
 @dataclass
@@ -119,14 +121,96 @@ def test_the_network_speaks_tls_alone(client: Client, centre: BusyCentre) -> Non
         old.wrap_socket(raw, server_hostname=NAME)
 
 
-def test_silent_strangers_stop_neither_the_screen_nor_the_network(client: Client, centre: BusyCentre) -> None:
+def stranger(centre: BusyCentre, source: str = SOURCE) -> socket.socket:
+    return socket.create_connection((ADDRESS, centre.port), timeout=5, source_address=(source, 0))
+
+
+def quickly_served(client: Client, centre: BusyCentre) -> None:
+    begin_s = time.monotonic()
+    assert client.ask("GET", "/login").status == 200
+    assert centre.ask("GET", "/triage/1")[0] == 200
+    assert time.monotonic() - begin_s < 2, "strangers were waited for"
+
+
+@pytest.mark.parametrize("sources", [1, STRANGERS])
+def test_silent_strangers_stop_neither_the_screen_nor_the_network(
+    client: Client, centre: BusyCentre, sources: int
+) -> None:
     with ExitStack() as stack:
-        for _ in range(STRANGERS):
-            stack.enter_context(socket.create_connection((ADDRESS, centre.port), timeout=5))
+        for number in range(STRANGERS):
+            stack.enter_context(stranger(centre, f"127.0.1.{1 + number % sources}"))
+        quickly_served(client, centre)
+
+
+def handshake(client: Client, plain: socket.socket) -> socket.socket:
+    return ssl.create_default_context(cafile=str(client.ca_file)).wrap_socket(plain, server_hostname=NAME)
+
+
+def hello(client: Client) -> bytes:
+    """The first words of a handshake."""
+    said = ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(client.ca_file))
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=NAME).do_handshake()
+    return said.read()
+
+
+@pytest.mark.parametrize("part", ["handshake", "headers", "body"])
+def test_dripping_strangers_stop_neither_the_screen_nor_the_network(
+    client: Client, centre: BusyCentre, part: str
+) -> None:
+    """Each a byte at a time, as long as it is let."""
+    words = {
+        "handshake": hello(client),
+        "headers": b"GET /login HTTP/1.1\r\nHost: " + b"x" * 1_000,
+        "body": b"pin=" + b"1" * 90,
+    }[part]
+    with ExitStack() as stack:
+        slow = [stack.enter_context(stranger(centre)) for _ in range(STRANGERS)][:A_SOURCE]
+        if part != "handshake":
+            slow = [stack.enter_context(handshake(client, each)) for each in slow]
+        if part == "body":
+            head = f"POST /login HTTP/1.1\r\nHost: {NAME}:{client.port}\r\nOrigin: https://{NAME}:{client.port}\r\n"
+            kind = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+            for each in slow:
+                each.sendall((head + kind).encode())
         begin_s = time.monotonic()
-        assert client.ask("GET", "/login").status == 200
-        assert centre.ask("GET", "/triage/1")[0] == 200
-        assert time.monotonic() - begin_s < 4, "strangers were waited for"
+        for byte in words:
+            if not (slow := [each for each in slow if takes(each, bytes([byte]))]):
+                break
+            if time.monotonic() - begin_s < ASK_WITHIN_S:
+                quickly_served(client, centre)
+            select.select(slow, [], [], 0.5)
+        assert slow == [], "a stranger was let drip"
+        assert ASK_WITHIN_S / 2 < time.monotonic() - begin_s < 1.5 * ASK_WITHIN_S
+
+
+def takes(connection: socket.socket, byte: bytes) -> bool:
+    """Whether the panel still listens to it."""
+    try:
+        connection.sendall(byte)
+        connection.setblocking(False)
+        return connection.recv(1_000) != b""
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.settimeout(5)
+
+
+def test_one_source_does_not_take_all_places(client: Client, centre: BusyCentre) -> None:
+    with ExitStack() as stack:
+        held = [stack.enter_context(stranger(centre)) for _ in range(A_SOURCE + 1)]
+        wait_until(lambda: select.select(held, [], [], 0)[0] == held[-1:])  # the one too many is hung up on
+        quickly_served(client, centre)
+    wait_until(lambda: still_open(centre))
+
+
+def still_open(centre: BusyCentre) -> bool:
+    """A place of the same source is free again."""
+    with stranger(centre) as again:
+        return not select.select([again], [], [], 0.3)[0]
 
 
 def test_a_colleague_works_live_in_a_browser(centre: BusyCentre) -> None:
