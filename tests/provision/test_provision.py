@@ -107,8 +107,9 @@ def test_every_file_that_a_site_names_comes_along_and_the_box_takes_it(region: P
     secret = {path: packed[f"etc/zorgkiosk/{path}"].secret for path in ("panel.key", "panel.pem", "tls/plates-ca.pem")}
     assert secret == {"panel.key": True, "panel.pem": False, "tls/plates-ca.pem": False}
     etc.mkdir()
-    assert take(bundle, etc, as_issued) is Taken.NOW
-    assert (etc / "tls" / "plates-ca.pem").exists()
+    logged: list[str] = []
+    assert take(bundle, etc, as_issued, logged.append) is Taken.NOW
+    assert (etc / "tls" / "plates-ca.pem").exists() and len(logged) == 1
 
 
 def test_a_named_file_that_is_not_there_or_lies_elsewhere_is_told_before_anything_is_made(region: Path) -> None:

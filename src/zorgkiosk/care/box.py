@@ -19,11 +19,11 @@ from zorgkiosk.care.doctor import findings
 from zorgkiosk.care.probes import probe
 from zorgkiosk.care.renewal import Renewal, connects, install
 from zorgkiosk.care.reset import factory_reset
-from zorgkiosk.care.take import SITE, take
+from zorgkiosk.care.take import take
 from zorgkiosk.care.trial import SETTLED_S, say, undisturbed
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
-from zorgkiosk.provision.acceptance import as_issued
+from zorgkiosk.provision.acceptance import SITE, as_issued
 from zorgkiosk.provision.render import BUNDLE
 from zorgkiosk.site.checks import check_site
 from zorgkiosk.site.config import SiteConfig, load_site
