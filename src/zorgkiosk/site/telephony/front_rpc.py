@@ -161,6 +161,10 @@ class FrontRpc:
         """Read certificate and revocation list anew: they count for every new connection; open ones go on."""
         await self._ask("tls.reload")
 
+    async def end_connections(self) -> None:
+        """Within a second every TLS connection is ended. Calls go on: the next message makes another connection."""
+        await self._ask("htable.seti", "anew", "all", 1)
+
     async def status(self) -> tuple[WorkerStatus, ...]:
         """All workers, in no particular order: what a line compares itself with after a restart."""
         busy = {

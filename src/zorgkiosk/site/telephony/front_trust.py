@@ -47,6 +47,7 @@ class FrontTrust:
         self._rpc = rpc
         self._told: Stamp | None = None
         self._late = False
+        self._list_is_new = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -60,15 +61,24 @@ class FrontTrust:
         if seen == self._told:
             return
         try:
-            bring(self._config)
+            self._bring()
             await self._rpc.reload_tls()
+            if self._list_is_new:
+                await self._rpc.end_connections()
         except (FrontError, OSError, ValueError) as error:
             if not self._late:
                 _LOG.warning("front: the certificate and the list of revoked ones are not taken up yet: %s", error)
             self._late = True
             return
-        self._told, self._late = seen, False
+        self._told, self._late, self._list_is_new = seen, False, False
         _LOG.info("front: has read its certificate and the list of revoked ones again")
+
+    def _bring(self) -> None:
+        """A list that the front did not start with finds connections that were made without it."""
+        target = front_directory(self._config) / trust.REVOKED
+        before = target.read_bytes() if target.exists() else None
+        bring(self._config)
+        self._list_is_new |= target.exists() and target.read_bytes() != before
 
     def _stamp(self) -> Stamp:
         files = (*trust.list_files(self._config), self._config.hub.certificate_file, self._config.hub.ca_file)
