@@ -22,7 +22,8 @@ from zorgkiosk.provision.acceptance import as_issued
 from zorgkiosk.provision.authority import Authority, AuthorityError, Member
 from zorgkiosk.provision.bundle import SUMS, unpack
 from zorgkiosk.provision.config import load_region
-from zorgkiosk.provision.region import LOG, provision, revoke
+from zorgkiosk.provision.log import LOG
+from zorgkiosk.provision.region import provision, revoke
 from zorgkiosk.site.chain import Whole, verify
 from zorgkiosk.site.checks import check_site
 from zorgkiosk.site.config import load_site
@@ -38,6 +39,10 @@ def region(tmp_path: Path) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def unheard(verb: str, subject: str, value: str) -> None:
+    """No journal: an authority of the test's own."""
 
 
 def certificate(region: Path, name: str) -> x509.Certificate:
@@ -85,7 +90,7 @@ def on_network(region: Path, panel: str) -> Path:
     (own / "site.toml").write_text(text.replace("[panel]\n", f"[panel]\n{panel}\n") + PLATES_TLS, encoding="utf-8")
     (own / "secrets.toml").write_text('[local_broker]\npanel = "wachtwoord-123"\n', encoding="utf-8")
     (own / "secrets.toml").chmod(0o600)
-    authority = Authority.open(region.parent / "other-ca", "elsewhere", NOW)
+    authority = Authority.open(region.parent / "other-ca", "elsewhere", NOW, unheard)
     authority.ensure(Member("paneel"), NOW)
     for source, name in zip(authority.files_of("paneel"), ("panel.pem", "panel.key"), strict=True):
         (own / name).write_bytes(source.read_bytes())
@@ -183,7 +188,7 @@ def test_a_certificate_is_renewed_in_time_and_the_others_are_left_alone(region: 
 
 
 def test_a_broker_with_another_address_gets_another_certificate(tmp_path: Path) -> None:
-    authority = Authority.open(tmp_path / "pki", "oost", NOW)
+    authority = Authority.open(tmp_path / "pki", "oost", NOW, unheard)
     assert authority.ensure(Member("broker", ("hub.example",)), NOW) == "issued"
     assert authority.ensure(Member("broker", ("hub.example",)), NOW) == ""
     assert authority.ensure(Member("broker", ("127.0.0.1",)), NOW) == "issued again"
@@ -364,15 +369,53 @@ def test_boxes_are_told_whose_releases_to_trust_once_the_region_says_so(region: 
     assert bundled() == b"0123456789abcdef AAAA releases\n"
 
 
+def told(region: Path) -> list[tuple[str, str, str]]:
+    """Role, verb and subject of the authority's journal, oldest first; its chain is whole."""
+    view = StoreView(region / LOG)
+    rows = [(row.line.role, row.line.verb, row.line.subject) for row in reversed(view.journal(skip=0, limit=99))]
+    with view.chain() as chain:
+        assert chain is not None and isinstance(verify(chain.links, chain.start), Whole)
+    view.close()
+    return rows
+
+
+def issued(region: Path) -> list[str]:
+    return [subject for _, verb, subject in told(region) if verb == "certificate"]
+
+
 def test_what_was_done_with_the_authority_is_logged_in_a_chain(region: Path) -> None:
     provision(region, TEMPLATES, NOW)
     provision(region, TEMPLATES, NOW)
     revoke(region, "vvt-linde", TEMPLATES, NOW)
-    view = StoreView(region / LOG)
-    told = [(row.line.role, row.line.verb, row.line.subject) for row in reversed(view.journal(skip=0, limit=99))]
-    with view.chain() as chain:
-        assert chain is not None and isinstance(verify(chain.links, chain.start), Whole)
-    view.close()
-    issued = [subject for _, verb, subject in told if verb == "certificate"]
-    assert {*SITES, "broker", "hub-intake", "hub-board"} <= set(issued) and len(issued) == len(set(issued))
-    assert told[-2:] == [("technicus", "provision", "oost"), ("technicus", "revoke", "vvt-linde")]
+    names = issued(region)
+    assert {*SITES, "broker", "hub-intake", "hub-board"} <= set(names) and len(names) == len(set(names))
+    assert told(region)[-2:] == [("technicus", "provision", "oost"), ("technicus", "revoke", "vvt-linde")]
+
+
+def test_a_certificate_is_in_the_journal_though_the_run_that_issued_it_ended_in_an_error(region: Path) -> None:
+    file = region / "sites" / "vvt-linde" / "site.toml"
+    good = file.read_text(encoding="utf-8")
+    blocked = region / "a-file"
+    blocked.touch()
+    file.write_text(good.replace('data_dir = "data"', f'data_dir = "{blocked}/data"'), encoding="utf-8")
+    with pytest.raises(ConfigError):
+        provision(region, TEMPLATES, NOW)
+    names = issued(region)
+    assert {*SITES, "broker", "hub-intake", "hub-board", "hub-provisioner"} == set(names)
+    file.write_text(good, encoding="utf-8")
+    assert provision(region, TEMPLATES, NOW)
+    assert issued(region) == names and told(region)[-1] == ("technicus", "provision", "oost")
+
+
+def test_no_certificate_comes_before_its_line_in_the_journal(region: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = durable.put
+
+    def cut(path: Path, content: bytes, mode: int = durable.PUBLIC, group: int | None = None) -> None:
+        put(path, content, mode, group)
+        if path.name == "hap-noord.pem":
+            raise PowerCutError
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr(durable, "put", cut)
+        provision(region, TEMPLATES, NOW)
+    assert issued(region) == ["hap-noord"]

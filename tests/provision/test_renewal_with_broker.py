@@ -13,6 +13,7 @@ from provision_region import TEMPLATES, Hub, running_hub, unit, wait_for
 
 from zorgkiosk.care.renewal import TRIAL, Renewal, connects, install
 from zorgkiosk.cli import main
+from zorgkiosk.provision.log import LOG
 from zorgkiosk.provision.region import provision, revoke
 from zorgkiosk.provision.renewal import RenewalError, renew
 from zorgkiosk.site import trust
@@ -51,6 +52,15 @@ def connected(config: SiteConfig) -> bool:
     return fact is not None and fact.connected
 
 
+def journal(hub: Hub) -> list[tuple[str, str, str]]:
+    """What the authority's journal says: verb, subject, value."""
+    view = StoreView(hub.region / LOG)
+    try:
+        return [(row.line.verb, row.line.subject, row.line.value) for row in view.journal(skip=0, limit=99)]
+    finally:
+        view.close()
+
+
 def serial(file: Path) -> int:
     return x509.load_pem_x509_certificate(file.read_bytes()).serial_number
 
@@ -68,6 +78,9 @@ def test_a_box_is_renewed_without_a_visit_and_then_left_alone(hub: Hub, box: Sit
         f"vvt-linde: certificate sent, good until {NOW + timedelta(days=397):%Y-%m-%d}"
     ]
     assert "hap-noord: did not answer, it is asked again next time" in said
+    assert [each for each in journal(hub) if each[1:] == ("vvt-linde", "renewed")] == [
+        ("certificate", "vvt-linde", "renewed")
+    ]
     wait_for(lambda: (box.site.data_dir / trust.RENEWED).exists(), "the certificate is at the box")
     assert own.read_bytes() == old, "the old one stays until the new one has connected"
     outcome, why = attempt(box)

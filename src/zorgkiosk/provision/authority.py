@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from zorgkiosk import durable
 from zorgkiosk.contract.trust import CertificateRequest, serial, unpacked
 from zorgkiosk.provision.certificates import CLOCK_SLACK, member, new_authority, new_key, pem
+from zorgkiosk.provision.log import Note
 from zorgkiosk.site.trust import number_of
 
 CA_LIFETIME = timedelta(days=3650)
@@ -48,16 +49,19 @@ class Member:
 
 @dataclass(frozen=True)
 class Authority:
+    """`note` writes down what is done, each time before it is: nothing is issued that the journal does not know."""
+
     folder: Path
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    note: Note
 
     @classmethod
-    def open(cls, folder: Path, region: str, now: datetime) -> Authority:
+    def open(cls, folder: Path, region: str, now: datetime, note: Note) -> Authority:
         """The authority in `folder`; made when the folder has none. Raises AuthorityError."""
         own, key_file = folder / "ca.pem", folder / "ca.key"
         if not own.exists() and not key_file.exists():
-            return cls._create(folder, region, now)
+            return cls._create(folder, region, now, note)
         try:
             key = serialization.load_pem_private_key(key_file.read_bytes(), None)
             certificate = x509.load_pem_x509_certificate(own.read_bytes())
@@ -67,17 +71,17 @@ class Authority:
             raise AuthorityError(f"{folder}: ca.key does not belong to ca.pem: put back the backup of both")
         if now >= certificate.not_valid_after_utc:
             raise AuthorityError(f"{folder}: the authority has expired: move the folder away, all boxes get new files")
-        own_authority = cls(folder, certificate, key)
+        own_authority = cls(folder, certificate, key, note)
         own_authority._finish_revocations()
         return own_authority
 
     @classmethod
-    def _create(cls, folder: Path, region: str, now: datetime) -> Authority:
+    def _create(cls, folder: Path, region: str, now: datetime, note: Note) -> Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         certificate, key = new_authority(f"Zorgkiosk {region}", now, now + CA_LIFETIME)
         durable.put(folder / "ca.key", pem(key), durable.SECRET)
         durable.put(folder / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
-        return cls(folder, certificate, key)
+        return cls(folder, certificate, key, note)
 
     @property
     def ca_file(self) -> Path:
@@ -101,6 +105,7 @@ class Authority:
         """
         reason = self._reason(whom, now, renew_before)
         if reason:
+            self.note("certificate", whom.name, reason)
             self._issue(whom, now, keeps_key=reason == "renewed")
         return reason
 
@@ -139,6 +144,7 @@ class Authority:
         serials = {serial for serial, entry in self._issued(now).items() if entry["name"] == name} - set(revoked)
         if not serials:
             return False
+        self.note("revoke", name, "")
         at = {"name": name, "at": now.isoformat(timespec="seconds")}
         self._write("revoked.json", revoked | dict.fromkeys(sorted(serials), at))
         self.ensure_crl(now)

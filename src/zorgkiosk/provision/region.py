@@ -9,7 +9,7 @@ out/hub/     broker/ (to the broker's folder), pki/ (the hub's own certificates)
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,35 +18,31 @@ from zorgkiosk import durable
 from zorgkiosk.config_file import ConfigError, Problem, read
 from zorgkiosk.hub.broker import PROVISIONER_NAME
 from zorgkiosk.provision.acceptance import as_issued, refuse, unpacked
-from zorgkiosk.provision.authority import Authority, Member
+from zorgkiosk.provision.authority import RENEW_BEFORE, Authority, Member
 from zorgkiosk.provision.bundle import Entry, pack
 from zorgkiosk.provision.config import RegionConfig
+from zorgkiosk.provision.log import journal
 from zorgkiosk.provision.render import BUNDLE, Templates, boot_files, broker_files, hub_names, site_root
 from zorgkiosk.provision.sources import Sources, load_sources
-from zorgkiosk.site.config_log import TECHNICIAN, record
-from zorgkiosk.site.journal import JournalLine
 
 BOARD_NAME = "hub-board"
 UPDATE_KEYS = "update-keys"
-LOG = Path("pki", "journal.db")
-"""What was done with this authority, as a chained journal (`zorgkiosk audit`)."""
 
 
 def provision(folder: Path, templates: Templates, now: datetime, renew_days: int | None = None) -> list[str]:
     """Bring `pki/` and `out/` up to date; a sentence for each change. Raises ConfigError and AuthorityError."""
     new_secrets = [f"sites/{name}/secrets.toml: written" for name in _phone_passwords(folder)]
     sources = load_sources(folder)
-    authority = Authority.open(folder / "pki", sources.region.region.name, now)
-    renew_before = timedelta(days=renew_days or sources.region.region.renew_days)
-    members = [*map(Member, sources.sites), *_own_members(sources.region)]
-    done = [(member.name, authority.ensure(member, now, renew_before)) for member in members]
-    authority.ensure_crl(now)
-    said = [f"{name}: certificate {what}" for name, what in done if what]
-    boxes = _boxes(sources, authority, templates)
-    written = [*_write_boxes(boxes, folder), *_write_hub(sources, authority)]
-    if changed := [*new_secrets, *said, *written]:
-        certificates = [_line("certificate", name, what) for name, what in done if what]
-        record(folder / LOG, *certificates, _line("provision", sources.region.region.name, str(len(changed))))
+    with journal(folder) as note:
+        authority = Authority.open(folder / "pki", sources.region.region.name, now, note)
+        renew_before = timedelta(days=renew_days or sources.region.region.renew_days)
+        members = [*map(Member, sources.sites), *_own_members(sources.region)]
+        said = list(_ensured(authority, members, now, renew_before))
+        authority.ensure_crl(now)
+        boxes = _boxes(sources, authority, templates)
+        changed = [*new_secrets, *said, *_write_boxes(boxes, folder), *_write_hub(sources, authority)]
+        if changed:
+            note("provision", sources.region.region.name, str(len(changed)))
     return changed
 
 
@@ -56,20 +52,26 @@ def revoke(folder: Path, name: str, templates: Templates, now: datetime) -> list
     The hub and its broker cannot be without: they get new certificates at once.
     """
     sources = load_sources(folder)
-    authority = Authority.open(folder / "pki", sources.region.region.name, now)
-    said = [f"{name}: certificate revoked"] if authority.revoke(name, now) else []
-    if not said and not authority.was_revoked(name):
-        raise ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
-    authority.ensure_crl(now)
-    missing = [own for own in _own_members(sources.region) if not authority.has(own.name)]
-    issued = [(own.name, authority.ensure(own, now)) for own in missing]
-    said += [f"{own}: certificate {what}" for own, what in issued]
-    said += _write_hub(sources, authority)  # also what a run that was cut has left undone; the thief does not wait
-    said += _write_boxes(_boxes(sources, authority, templates), folder)
+    nothing = ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
+    with journal(folder) as note:
+        authority = Authority.open(folder / "pki", sources.region.region.name, now, note)
+        said = [f"{name}: certificate revoked"] if authority.revoke(name, now) else []
+        if not said and not authority.was_revoked(name):
+            raise nothing
+        authority.ensure_crl(now)
+        missing = [own for own in _own_members(sources.region) if not authority.has(own.name)]
+        said += _ensured(authority, missing, now, RENEW_BEFORE)
+        said += _write_hub(sources, authority)  # also what a run that was cut left undone; before what may be refused
+        said += _write_boxes(_boxes(sources, authority, templates), folder)
     if not said:
-        raise ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
-    record(folder / LOG, _line("revoke", name), *(_line("certificate", own, what) for own, what in issued))
+        raise nothing
     return said
+
+
+def _ensured(authority: Authority, members: Iterable[Member], now: datetime, renew_before: timedelta) -> Iterator[str]:
+    for member in members:
+        if what := authority.ensure(member, now, renew_before):
+            yield f"{member.name}: certificate {what}"
 
 
 def _own_members(region: RegionConfig) -> list[Member]:
@@ -77,10 +79,6 @@ def _own_members(region: RegionConfig) -> list[Member]:
     hosts = {region.broker.host, str(region.broker.address)} - {"0.0.0.0", "::"}
     names = (PROVISIONER_NAME, *hub_names(region), BOARD_NAME)
     return [Member("broker", tuple(sorted(hosts))), *map(Member, names)]
-
-
-def _line(verb: str, subject: str, value: str = "") -> JournalLine:
-    return JournalLine("provision", TECHNICIAN, verb, subject, value)
 
 
 def _boxes(sources: Sources, authority: Authority, templates: Templates) -> dict[str, dict[str, Entry]]:

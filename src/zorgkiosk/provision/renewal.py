@@ -23,6 +23,7 @@ from zorgkiosk.contract.topics import Leaf, Topic, every_site, parse
 from zorgkiosk.contract.trust import CertificateRequest, IssuedCertificate, RevocationList, packed
 from zorgkiosk.hub.broker import PROVISIONER_NAME
 from zorgkiosk.provision.authority import Authority, Member, RequestError
+from zorgkiosk.provision.log import journal
 from zorgkiosk.provision.sources import Sources, load_sources
 from zorgkiosk.site.config import Hub
 from zorgkiosk.site.sync.uplink import Answered, Closed, MqttUplink, Opened, Received, Uplink
@@ -88,24 +89,28 @@ def renew(folder: Path, now: datetime, within_s: float) -> list[str]:
     Raises ConfigError, AuthorityError, RenewalError.
     """
     sources = load_sources(folder)
-    authority = Authority.open(folder / "pki", sources.region.region.name, now)
-    authority.ensure(Member(PROVISIONER_NAME), now)
-    authority.ensure_crl(now)
+    with journal(folder) as note:
+        authority = Authority.open(folder / "pki", sources.region.region.name, now, note)
+        authority.ensure(Member(PROVISIONER_NAME), now)
+        authority.ensure_crl(now)
+        work = Round(sources, authority, now)
+        uplink = MqttUplink(_hub(sources, authority), PROVISIONER_NAME, None, clock_floor=lambda: None)
+        try:
+            ask(work, uplink, within_s, time.monotonic)
+        finally:
+            uplink.close()
+    return [*work.said, *(f"{name}: did not answer, it is asked again next time" for name in sorted(work.silent))]
+
+
+def _hub(sources: Sources, authority: Authority) -> Hub:
     certificate, key = authority.files_of(PROVISIONER_NAME)
-    hub = Hub(
+    return Hub(
         host=sources.region.broker.host,
         port=sources.region.broker.port,
         ca_file=authority.ca_file,
         certificate_file=certificate,
         key_file=key,
     )
-    work = Round(sources, authority, now)
-    uplink = MqttUplink(hub, PROVISIONER_NAME, None, clock_floor=lambda: None)
-    try:
-        ask(work, uplink, within_s, time.monotonic)
-    finally:
-        uplink.close()
-    return [*work.said, *(f"{name}: did not answer, it is asked again next time" for name in sorted(work.silent))]
 
 
 def ask(work: Round, uplink: Uplink, within_s: float, now_s: Callable[[], float]) -> None:
