@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import stat
 import tarfile
 from datetime import UTC, datetime, timedelta
@@ -331,6 +332,78 @@ def test_an_agreement_with_a_stranger_is_told_with_its_line(region: Path) -> Non
     with pytest.raises(ConfigError, match="partner 'hap-zuit' is not known, did you mean 'hap-zuid'"):
         provision(region, TEMPLATES, NOW)
     assert not (region / "out").exists()
+
+
+PARTNER = """
+[[partner]]
+name = "vvt-linde"
+title = "De Linde"
+address = "127.0.13.1"
+agreed_on = "2026-01-01"
+"""
+
+
+@pytest.mark.parametrize(
+    ("site", "old", "new", "told"),
+    [
+        (
+            "hap-noord",
+            'address = "127.0.12.1"',
+            'address = "127.0.12.9"',
+            r"hap-noord/site.toml:\d+:1: partner\[0\].address: is 127.0.12.9, \[front\] address of 'hap-zuid' is ",
+        ),
+        (
+            "hap-noord",
+            'address = "127.0.12.1"',
+            'address = "127.0.12.1"\ntls_port = 5062',
+            r"partner\[0\].tls_port: is 5062, \[front\] tls_port of 'hap-zuid' is 5061: make them the same$",
+        ),
+        (
+            "hap-zuid",
+            'address = "127.0.12.1"',
+            'address = "127.0.11.1"',
+            r"hap-zuid/site.toml:\d+:1: front.address: 127.0.11.1 is the address of 'hap-noord' too: ",
+        ),
+    ],
+)
+def test_what_two_sites_say_differently_of_each_other_is_told(
+    region: Path, site: str, old: str, new: str, told: str
+) -> None:
+    file = region / "sites" / site / "site.toml"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        provision(region, TEMPLATES, NOW)
+    assert [each for each in refused.value.problems if re.search(told, each)], refused.value.problems
+    assert not (region / "pki").exists()
+
+
+def test_an_agreement_with_who_takes_no_calls_or_knows_of_none_is_told(region: Path) -> None:
+    north, south = (region / "sites" / name / "site.toml" for name in ("hap-noord", "hap-zuid"))
+    text = south.read_text(encoding="utf-8")
+    south.write_text(text.partition("[[partner]]")[0], encoding="utf-8")
+    north.write_text(north.read_text(encoding="utf-8") + PARTNER, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        provision(region, TEMPLATES, NOW)
+    one_sided, home = refused.value.problems
+    assert "partner[0].name: 'hap-zuid' has no agreement with 'hap-noord': write it there too" in one_sided
+    assert "partner[1].name: 'vvt-linde' has no [front] and takes no calls: remove it here" in home
+
+
+def test_what_a_removed_site_has_left_is_told_until_it_is_gone(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    shutil.rmtree(region / "sites" / "vvt-linde")
+    certificate, box = (
+        f"vvt-linde: is no longer in the region, and its certificate is good: zorgkiosk revoke {region} vvt-linde",
+        "out/vvt-linde: belongs to no site of the region any more and holds its key: remove it",
+    )
+    said = provision(region, TEMPLATES, NOW)
+    assert said[-2:] == [certificate, box] and "out/hub/broker/mosquitto.acl: written" in said
+    assert "vvt-linde: certificate revoked" in revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert provision(region, TEMPLATES, NOW) == [box]
+    shutil.rmtree(region / "out" / "vvt-linde")
+    assert provision(region, TEMPLATES, NOW) == []
 
 
 def test_an_authority_that_lost_its_key_is_not_replaced_in_silence(region: Path) -> None:

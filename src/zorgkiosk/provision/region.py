@@ -43,7 +43,17 @@ def provision(folder: Path, templates: Templates, now: datetime, renew_days: int
         changed = [*new_secrets, *said, *_write_boxes(boxes, folder), *_write_hub(sources, authority)]
         if changed:
             note("provision", sources.region.region.name, str(len(changed)))
-    return changed
+    return [*changed, *_left(folder, authority, {member.name for member in members})]
+
+
+def _left(folder: Path, authority: Authority, members: set[str]) -> Iterator[str]:
+    """What a site that was removed from the region has left: its card goes on working until it is revoked."""
+    certificates = {file.stem for file in (authority.folder / "issued").glob("*.pem")} - members
+    for name in sorted(certificates):
+        yield f"{name}: is no longer in the region, and its certificate is good: zorgkiosk revoke {folder} {name}"
+    boxes = {file.parent.name for file in (folder / "out").glob(f"*/{BUNDLE}")} - members
+    for name in sorted(boxes):
+        yield f"out/{name}: belongs to no site of the region any more and holds its key: remove it"
 
 
 def revoke(folder: Path, name: str, templates: Templates, now: datetime) -> list[str]:

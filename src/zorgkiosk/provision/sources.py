@@ -46,6 +46,7 @@ def load_sources(folder: Path) -> Sources:
     known = {file.parent.name for file in files}
     for name, site in sites.items():
         problems += _misplaced(folder / "sites" / name / "site.toml", site, region, known)
+        problems += _disagreements(folder / "sites" / name / "site.toml", site, sites)
     if problems or region is None:
         raise ConfigError(problems)
     return Sources(folder, region, sites)
@@ -77,3 +78,33 @@ def _misplaced(file: Path, site: SiteConfig, region: RegionConfig | None, known:
             yield written.problem((own.section, own.name), f"{source} is not there, and the box needs it: put it there")
     yield from front_problems(on_the_box(site), written)
     yield from partner_problems(site, written, known)
+
+
+def _disagreements(file: Path, site: SiteConfig, sites: Mapping[str, SiteConfig]) -> Iterator[Problem]:
+    """What two site.toml say differently of each other: calls between them would meet silence."""
+    written, ours = read(file, secrets=file.with_name("secrets.toml")), file.parent.name
+    for number, partner in enumerate(site.partner):
+        other = sites.get(partner.name)
+        if other is None or partner.name == ours:
+            continue
+        at = ("partner", number)
+        if other.front is None:
+            yield written.problem((*at, "name"), f"'{partner.name}' has no [front] and takes no calls: remove it here")
+            continue
+        for key, has, wants in (
+            ("address", partner.address, other.front.address),
+            ("tls_port", partner.tls_port, other.front.tls_port),
+        ):
+            if has != wants:
+                sentence = f"is {has}, [front] {key} of '{partner.name}' is {wants}: make them the same"
+                yield written.problem((*at, key), sentence)
+        if ours not in {each.name for each in other.partner}:
+            sentence = f"'{partner.name}' has no agreement with '{ours}': write it there too, or remove it here"
+            yield written.problem((*at, "name"), sentence)
+    for name in sorted(sites):
+        front = sites[name].front
+        if name < ours and front and site.front and front.address == site.front.address:
+            sentence = (
+                f"{front.address} is the address of '{name}' too: partners know a centre by it, give each its own"
+            )
+            yield written.problem(("front", "address"), sentence)

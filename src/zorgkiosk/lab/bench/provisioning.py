@@ -57,8 +57,14 @@ def make_region(folder: Path, sites: int) -> Path:
         text = text.replace(f'name = "{model}"', f'name = "{name}"').replace(
             'host = "127.0.10.1"', 'host = "hub.example"'
         )
-        partner = f"hap-{number - 2 if number > 2 else sites}"
-        (site / "site.toml").write_text(text.replace('name = "hap-zuid"', f'name = "{partner}"'), encoding="utf-8")
+        partner = number + 2 if number % 4 == 2 else number - 2  # two and two have an agreement
+        for demo, own in (
+            ('name = "hap-zuid"', f'name = "hap-{partner}"'),
+            ('"127.0.11.1"', f'"127.1.{number}.1"'),
+            ('"127.0.12.1"', f'"127.1.{partner}.1"'),
+        ):
+            text = text.replace(demo, own)
+        (site / "site.toml").write_text(text, encoding="utf-8")
         if kind == "hap":
             shutil.copytree(_FIRMWARE / "announcements", site / "announcements")
     broker = '[broker]\nhost = "hub.example"\naddress = "192.0.2.1"\n'
