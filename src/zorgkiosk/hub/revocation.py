@@ -32,6 +32,7 @@ class Revoked:
         self._looked_s = float("-inf")
         self._said_s = float("-inf")
         self._current: RevocationList | None = None
+        self._trouble = ""
 
     @property
     def current(self) -> RevocationList | None:
@@ -58,8 +59,11 @@ class Revoked:
             self._stamp = stamp
             self._current = read(self._file, self._ca_file)
         except (OSError, ValueError) as error:
-            log.warning("the list of revoked certificates cannot be told to the sites: %s", error)
+            if self._trouble != (trouble := str(error)):
+                log.warning("the list of revoked certificates cannot be told to the sites: %s", error)
+            self._trouble = trouble
             return False
+        self._trouble = ""
         return True
 
 
