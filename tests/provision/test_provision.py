@@ -413,6 +413,52 @@ def test_an_authority_that_lost_its_key_is_not_replaced_in_silence(region: Path)
         provision(region, TEMPLATES, NOW)
 
 
+def test_a_first_run_that_was_cut_after_the_authority_s_key_is_simply_run_again(region: Path) -> None:
+    (region / "pki").mkdir()
+    (region / "pki" / "ca.key").write_text("cut", encoding="utf-8")
+    assert provision(region, TEMPLATES, NOW) and provision(region, TEMPLATES, NOW) == []
+    (region / "pki" / "ca.pem").unlink()
+    with pytest.raises(AuthorityError, match="put back its backup"):
+        provision(region, TEMPLATES, NOW)
+
+
+@pytest.mark.parametrize("command", [["provision"], ["revoke", "vvt-linde"]])
+def test_templates_that_are_not_there_are_told_before_anything_is_changed(
+    region: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(region)
+    assert main([command[0], str(region), *command[1:], "--templates", "/nope"]) == 78
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("/nope/boot/user-data.j2:1:1: is not there: write --templates FOLDER") and len(said) == 4
+    assert content(region) == before
+
+
+@pytest.mark.parametrize("days", ["99999999999", "0", "-3", "ten", "366"])
+def test_days_that_make_no_sense_are_refused(region: Path, days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["provision", str(region), f"--renew-days={days}"])
+    assert f"'{days}' is no number of days from 1 to 365" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["mqtts://hub.example", "hub x", "hub.example:8883", "-hub"])
+def test_a_broker_s_host_that_no_certificate_can_name_is_told(region: Path, host: str) -> None:
+    file = region / "region.toml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('host = "127.0.0.1"', f'host = "{host}"'), encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match=r"region.toml:4:1: broker.host: is no host name and no address: write"):
+        load_region(region)
+
+
+def test_every_file_that_is_no_toml_is_told_at_once(region: Path) -> None:
+    for name in ("hap-noord", "vvt-linde"):
+        (region / "sites" / name / "site.toml").write_text("[site\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        provision(region, TEMPLATES, NOW)
+    broken = [each for each in refused.value.problems if "is not TOML" in each]
+    assert ["hap-noord" in broken[0], "vvt-linde" in broken[1], len(broken)] == [True, True, 2]
+
+
 def test_the_command_says_what_it_did(region: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["provision", str(region), "--templates", str(FIRMWARE)]
     assert main(arguments) == 0 and "hap-noord: certificate issued" in capsys.readouterr().out

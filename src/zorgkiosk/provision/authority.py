@@ -60,7 +60,8 @@ class Authority:
     def open(cls, folder: Path, region: str, now: datetime, note: Note) -> Authority:
         """The authority in `folder`; made when the folder has none. Raises AuthorityError."""
         own, key_file = folder / "ca.pem", folder / "ca.key"
-        if not own.exists() and not key_file.exists():
+        if not own.exists() and not any((folder / name).exists() for name in ("issued", "crl.pem", "revoked.json")):
+            # Nothing at all, or a first run that was cut after its key: nobody knows that one yet.
             return cls._create(folder, region, now, note)
         try:
             key = serialization.load_pem_private_key(key_file.read_bytes(), None)

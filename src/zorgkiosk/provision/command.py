@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zorgkiosk.provision.authority import AuthorityError
+from zorgkiosk.provision.config import MOST_DAYS
 from zorgkiosk.provision.install import install
 from zorgkiosk.provision.region import provision, revoke
 from zorgkiosk.provision.render import Templates
@@ -30,7 +31,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     again.add_argument("region", type=Path, metavar="REGION_DIR", help="folder with region.toml, sites/ and pki/")
     again.add_argument("--within-s", type=float, default=60.0, help="how long sites have to answer; 60 by default")
     again.set_defaults(command=_renew)
-    make.add_argument("--renew-days", type=int, help="renew certificates that end within so many days")
+    make.add_argument("--renew-days", type=_days, help="renew certificates that end within so many days")
     make.set_defaults(command=_provision)
     shut.add_argument("site")
     shut.set_defaults(command=_revoke)
@@ -66,8 +67,15 @@ def _now() -> datetime:
 
 
 def _templates(options: argparse.Namespace) -> Templates:
-    found = [folder for folder in (options.templates, *_TEMPLATES) if folder is not None and folder.is_dir()]
-    return Templates(found[0] if found else _TEMPLATES[-1])
+    if options.templates is not None:
+        return Templates(options.templates)
+    return Templates(next((folder for folder in _TEMPLATES if (folder / "boot").is_dir()), _TEMPLATES[-1]))
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"'{text[:20]}' is no number of days from 1 to {MOST_DAYS}")
+    return int(text)
 
 
 def _told(work: Callable[[], list[str]]) -> int:

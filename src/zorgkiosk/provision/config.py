@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import re
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, IPvAnyAddress
+from pydantic import Field, IPvAnyAddress, field_validator
 
 from zorgkiosk.config_file import Section, load
 from zorgkiosk.contract.names import Code
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-Days = Annotated[int, Field(ge=1, le=365)]
+MOST_DAYS = 365
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 class Region(Section):
@@ -32,6 +35,17 @@ class Broker(Section):
     directory: Path = Path("/etc/zorgkiosk/broker")
     run_as: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "mosquitto"
     intakes: Annotated[int, Field(ge=1, le=9)] = 1
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, value: str) -> str:
+        """It goes into the broker's certificate."""
+        try:
+            ip_address(value)
+        except ValueError:
+            if not _HOST.fullmatch(value):
+                raise ValueError("is no host name and no address: write the name alone, as in mqtt.example") from None
+        return value
 
 
 class RegionConfig(Section):

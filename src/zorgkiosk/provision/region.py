@@ -31,6 +31,7 @@ UPDATE_KEYS = "update-keys"
 
 def provision(folder: Path, templates: Templates, now: datetime, renew_days: int | None = None) -> list[str]:
     """Bring `pki/` and `out/` up to date; a sentence for each change. Raises ConfigError and AuthorityError."""
+    templates.check()
     new_secrets = [f"sites/{name}/secrets.toml: written" for name in _phone_passwords(folder)]
     sources = load_sources(folder)
     with journal(folder) as note:
@@ -61,6 +62,7 @@ def revoke(folder: Path, name: str, templates: Templates, now: datetime) -> list
 
     The hub and its broker cannot be without: they get new certificates at once.
     """
+    templates.check()
     sources = load_sources(folder)
     nothing = ConfigError([Problem.of_file(folder / "pki", f"'{name}' has no certificate: nothing to revoke")])
     with journal(folder) as note:
@@ -157,7 +159,10 @@ def _phone_passwords(folder: Path) -> Iterator[str]:
     """A site whose phones have no secrets.toml gets random passwords; the technician reads them from there."""
     for file in sorted(folder.glob("sites/*/site.toml")):
         own = file.with_name("secrets.toml")
-        desks = read(file).content.get("desk", [])
+        try:
+            desks = read(file).content.get("desk", [])
+        except ConfigError:
+            continue  # told with every other file's
         phones = [desk["phone"] for desk in desks if isinstance(desk, dict) and isinstance(desk.get("phone"), str)]
         if phones and not own.exists():
             lines = [f'"{phone}" = "{secrets.token_urlsafe(12)}"\n' for phone in dict.fromkeys(phones)]

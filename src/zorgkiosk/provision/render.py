@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from zorgkiosk.config_file import Section
+from zorgkiosk.config_file import ConfigError, Problem, Section
 from zorgkiosk.hub.broker import ACL_FILE, CONFIG_FILE, HUB_NAME, BrokerParameters, render, render_acl
 from zorgkiosk.provision.authority import Authority
 from zorgkiosk.provision.bundle import Entry
@@ -30,6 +30,13 @@ class Templates:
     """The technician's own templates (`firmware_config/boot`, `firmware_config/kiosk`), each ending in `.j2`."""
 
     folder: Path
+
+    def check(self) -> None:
+        """Raises ConfigError with every one that is not there."""
+        sentence = "is not there: write --templates FOLDER, the folder with boot/ and kiosk/ (firmware_config)"
+        files = [self.folder / f"{name}.j2" for name in (*_BOOT, *_KIOSK)]
+        if missing := [Problem.of_file(file, sentence) for file in files if not file.is_file()]:
+            raise ConfigError(missing)
 
     def render(self, name: str, values: dict[str, object]) -> Entry:
         text = (self.folder / f"{name}.j2").read_text(encoding="utf-8")
