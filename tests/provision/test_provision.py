@@ -255,6 +255,18 @@ def test_a_folder_of_an_earlier_version_is_taken_as_it_is(region: Path) -> None:
     assert listed(region) == {first, again}
 
 
+def test_a_bundle_that_is_refused_does_not_keep_a_thief_in(region: Path) -> None:
+    provision(region, TEMPLATES, NOW)
+    stolen = certificate(region, "vvt-linde").serial_number
+    file, blocked = region / "sites" / "hap-noord" / "site.toml", region / "a-file"
+    blocked.touch()
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('data_dir = "data"', f'data_dir = "{blocked}/data"'), encoding="utf-8")
+    said = revoke(region, "vvt-linde", TEMPLATES, NOW)
+    assert "out/hub/broker/revoked.pem: written" in said and listed(region) == {stolen}
+    assert f"site.data_dir: {blocked} is no folder" in said[-1]
+
+
 class PowerCutError(Exception):
     """Raised where the power goes."""
 

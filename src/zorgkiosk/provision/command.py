@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from zorgkiosk.hub.broker import HUB_NAME
 from zorgkiosk.provision.authority import AuthorityError
 from zorgkiosk.provision.config import MOST_DAYS
 from zorgkiosk.provision.install import install
-from zorgkiosk.provision.region import provision, revoke
+from zorgkiosk.provision.region import BOARD_NAME, provision, revoke
 from zorgkiosk.provision.render import Templates
 from zorgkiosk.provision.renewal import RenewalError, renew
 
@@ -45,7 +46,7 @@ def _revoke(options: argparse.Namespace) -> int:
     code = _told(lambda: _made(options, revoke(options.region, options.site, _templates(options), _now())))
     if code == EX_OK and not options.install:
         print("now copy out/hub/broker to the broker's folder; the broker and all sites take it up by themselves")
-    if code == EX_OK and options.site.startswith("hub-"):
+    if code == EX_OK and options.site.startswith((HUB_NAME, BOARD_NAME)):
         print("now copy out/hub/pki to where the hub has its certificates, and restart what uses them")
     return code
 

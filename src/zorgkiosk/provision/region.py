@@ -73,8 +73,11 @@ def revoke(folder: Path, name: str, templates: Templates, now: datetime) -> list
         authority.ensure_crl(now)
         missing = [own for own in _own_members(sources.region) if not authority.has(own.name)]
         said += _ensured(authority, missing, now, RENEW_BEFORE)
-        said += _write_hub(sources, authority)  # also what a run that was cut left undone; before what may be refused
-        said += _write_boxes(_boxes(sources, authority, templates), folder)
+        said += _write_hub(sources, authority)  # also what a run that was cut left undone
+        try:
+            said += _write_boxes(_boxes(sources, authority, templates), folder)
+        except ConfigError as error:
+            said += error.problems  # a bundle that is refused waits for the next provision; shutting out does not
     if not said:
         raise nothing
     return said
