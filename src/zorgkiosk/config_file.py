@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -96,17 +96,38 @@ def load(kind: type[Config], path: Path, *, secrets: Path | None = None) -> Conf
 
 def read(path: Path, *, secrets: Path | None = None) -> Written:
     """The file, and the secrets where they exist. Raises ConfigError when one is not TOML or lies open."""
+    problems: list[Problem] = []
+    own = _tried(lambda: _read_open(path, secrets), problems)
+    beside = _tried(lambda: None if secrets is None else _read_secrets(secrets), problems)
+    if problems or own is None:
+        raise ConfigError(problems)
+    return replace(own, secrets=beside)
+
+
+def _tried(reading: Callable[[], Written | None], problems: list[Problem]) -> Written | None:
+    try:
+        return reading()
+    except ConfigError as error:
+        problems += error.found
+        return None
+
+
+def _read_open(path: Path, secrets: Path | None) -> Written:
     own = _read(path)
     if "secrets" in own.content:
         sentence = f"secrets do not stand in this file: write them in {secrets or 'a file'}"
         raise ConfigError([own.problem(("secrets",), sentence)])
-    if secrets is not None and (given := _credential(secrets)) is not None:
-        return Written(path, own.content, own.at, _read(given))
-    if secrets is None or not secrets.exists():
-        return own
+    return own
+
+
+def _read_secrets(secrets: Path) -> Written | None:
+    if (given := _credential(secrets)) is not None:
+        return _read(given)
+    if not secrets.exists():
+        return None
     if secrets.stat().st_mode & 0o007:
         raise ConfigError([Problem.of_file(secrets, f"everybody can read it: chmod 600 (or 640) {secrets}")])
-    return Written(path, own.content, own.at, _read(secrets))
+    return _read(secrets)
 
 
 def validate(kind: type[Config], written: Written) -> Config:
@@ -143,7 +164,17 @@ def _hidden(
         kind.model_validate(content)
     except ValidationError as error:
         across = [problem for problem in error.errors(include_input=False) if not problem["loc"]]
-        yield from (each for problem in across for each in _told(problem, kind, written))
+        told = [each for problem in across for each in _told(problem, kind, written)]
+        wrong = {str(problem["loc"][0]) for problem in problems}
+        yield from (each for each in told if not _follows(each.sentence, wrong, problems))
+
+
+def _follows(sentence: str, wrong: set[str], problems: Sequence[ErrorDetails]) -> bool:
+    """Whether a check across sections only misses what was taken out: a whole section, or a secret."""
+    if "secrets" in wrong and "secrets.toml" in sentence:
+        return True
+    gone = {str(problem["loc"][0]) for problem in problems if len(problem["loc"]) == 1}
+    return any(f"[{name}]" in sentence for name in gone)
 
 
 def _read(path: Path) -> Written:

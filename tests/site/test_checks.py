@@ -17,6 +17,7 @@ from zorgkiosk.site.checks import check_site
 NOW = datetime.now(UTC)
 LATE = NOW - timedelta(days=10)
 """The throw-away CA's certificates live thirty days: seen from here they end in forty."""
+VALID = NOW - timedelta(minutes=30)
 
 SITE = f"""[site]
 name = "hap-noord"
@@ -72,7 +73,7 @@ def found(folder: Path, now: datetime = LATE, region: set[str] | None = None) ->
 
 
 def test_a_good_site_has_no_problems(folder: Path) -> None:
-    assert found(folder, NOW - timedelta(minutes=30), {"hap-noord", "hap-zuid"}) == []
+    assert found(folder, VALID, {"hap-noord", "hap-zuid"}) == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_each_mistake_in_the_text_has_its_line(folder: Path, old: str, new: str,
 def test_one_wrong_key_does_not_hide_what_does_not_fit_together(folder: Path) -> None:
     text = SITE.replace("workers = 4", "worker = 4").replace('phone = "phone2"', 'phone = "phone3"')
     (folder / "site.toml").write_text(text)
-    first, second = found(folder)
+    first, second = found(folder, VALID)
     assert "telephony.worker: is not a key" in first and "phone 'phone3' has no password" in second
 
 
@@ -160,6 +161,10 @@ def test_files_that_are_missing_or_somebody_else_s(folder: Path) -> None:
 
 
 def test_a_file_that_is_no_certificate_and_a_ca_of_another_region(folder: Path) -> None:
+    own = (folder / "ca.pem").read_bytes()
+    shutil.copy(Authority.create(folder / "same-name").ca_file, folder / "ca.pem")
+    assert (folder / "ca.pem").read_bytes() != own
+    assert "site.toml:7:1: hub.ca_file: is not the CA that issued" in "\n".join(found(folder))
     shutil.copy(Authority.create(folder / "elders", "Elders").ca_file, folder / "ca.pem")
     assert "site.toml:7:1: hub.ca_file: is not the CA that issued" in "\n".join(found(folder))
     (folder / "hap-noord.pem").write_text("geen certificaat")
@@ -226,3 +231,41 @@ def test_a_folder_instead_of_a_file_is_told(
     assert main(["check", "--json", name]) == 78
     (told,) = json.loads(capsys.readouterr().out)
     assert told["problem"].startswith("is a folder: name the site.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("workers = 4", "workers = 0"), ('name = "hap-zuid"', 'name = "hap-noord"')],
+)
+def test_a_mistake_in_the_text_does_not_hide_a_missing_file(folder: Path, old: str, new: str) -> None:
+    (folder / "site.toml").write_text(SITE.replace("ca.pem", "weg.pem").replace(old, new))
+    told = found(folder, VALID)
+    assert len(told) == 2 and "site.toml:7:1: hub.ca_file: weg.pem is not there: put it there, or write" in told[1]
+
+
+@pytest.mark.parametrize(
+    "secrets", ["[phones]\nphone1 = geheim\n", '[phones]\nphone1 = "kort"\nphone2 = "lang-genoeg"\n']
+)
+def test_a_mistake_in_the_secrets_hides_nothing_of_the_site(folder: Path, secrets: str) -> None:
+    (folder / "secrets.toml").write_text(secrets)
+    (folder / "site.toml").write_text(SITE.replace("workers = 4", "workers = 0").replace("ca.pem", "weg.pem"))
+    told = found(folder, VALID)
+    assert len(told) == 3 and not any("geheim" in each or "has no password" in each for each in told), told
+    for start in ("secrets.toml:2:", "site.toml:16:1: telephony.workers: ", "site.toml:7:1: hub.ca_file: weg.pem"):
+        assert any(each.startswith(start) for each in told), told
+
+
+def test_mistakes_in_both_texts_are_told_at_once(folder: Path) -> None:
+    (folder / "secrets.toml").write_text("[phones")
+    (folder / "site.toml").write_text(SITE.replace("[hub]", "[hub"))
+    assert [each.partition(":")[0] for each in found(folder, VALID)] == ["site.toml", "secrets.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [(f'folder = "{ANNOUNCEMENTS}"', 'folder = "weg"', "13:1"), ("[front]", "[[front]]", "10:1")],
+)
+def test_a_section_that_is_wrong_is_not_called_missing(folder: Path, old: str, new: str, place: str) -> None:
+    (folder / "site.toml").write_text(SITE.replace(old, new))
+    (told,) = found(folder, VALID)
+    assert told.startswith(f"site.toml:{place}: ")

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from zorgkiosk.config_file import ConfigError, Problem, Section, Written, read, validate
 from zorgkiosk.site import local_broker
-from zorgkiosk.site.config import SiteConfig
+from zorgkiosk.site.config import Hub, Site, SiteConfig
 from zorgkiosk.site.telephony.front import faults
 from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
 
@@ -31,20 +34,59 @@ def check_site(path: Path, now: datetime, region_sites: Collection[str] | None =
     secrets = path.with_name("secrets.toml")
     try:
         written = read(path, secrets=secrets)
+    except ConfigError as error:
+        return (*error.found, *_despite(path, error, now))
+    try:
         config = validate(SiteConfig, written)
     except ConfigError as error:
-        return error.found
+        return (*error.found, *secrets_problems(secrets), *_files_of_hub(written, now))
     return (
         *secrets_problems(secrets),
         *folder_problems(config, written),
         *front_problems(config, written),
         *plates_problems(config, written),
         *file_problems(config.panel, ("panel",), written),
-        *file_problems(config.hub, ("hub",), written),
-        *certificate_problems(config.hub.certificate_file, config.site.name, now, ("hub",), written),
-        *pair_problems(config, written),
+        *_hub_problems(config.hub, config.site.name, now, written),
         *partner_problems(config, written, region_sites),
     )
+
+
+def _despite(path: Path, error: ConfigError, now: datetime) -> Iterator[Problem]:
+    """What site.toml by itself has wrong while its secrets cannot be read: nothing that asks for a secret."""
+    if any(problem.file == path for problem in error.found):
+        return
+    written = read(path)
+    try:
+        validate(SiteConfig, written)
+    except ConfigError as also:
+        yield from (problem for problem in also.found if "secrets.toml" not in problem.sentence)
+    yield from _files_of_hub(written, now)
+
+
+def _files_of_hub(written: Written, now: datetime) -> Iterator[Problem]:
+    """The box's certificate and its files, which mistakes elsewhere in the text do not hide."""
+    try:
+        part = validate(_Identity, replace(written, content=_identity(written.content), secrets=None))
+    except ConfigError:
+        return  # told already: it stands in these sections
+    yield from _hub_problems(part.hub, part.site.name, now, written)
+
+
+def _hub_problems(hub: Hub, name: str, now: datetime, written: Written) -> Iterator[Problem]:
+    yield from file_problems(hub, ("hub",), written)
+    yield from certificate_problems(hub.certificate_file, name, now, ("hub",), written)
+    yield from pair_problems(hub, written)
+
+
+class _Identity(Section):
+    """The two sections that say who this is."""
+
+    site: Site
+    hub: Hub
+
+
+def _identity(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: content[name] for name in _Identity.model_fields if name in content}
 
 
 def secrets_problems(file: Path) -> Iterator[Problem]:
@@ -139,27 +181,36 @@ def _age(
         yield written.problem(at, f"{file} is valid from {starts:%Y-%m-%d %H:%M} UTC only: is the clock right?")
 
 
-def pair_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
+def pair_problems(hub: Hub, written: Written) -> Iterator[Problem]:
     """Key and CA that belong to another certificate."""
-    certificate = read_certificate(config.hub.certificate_file)
+    certificate = read_certificate(hub.certificate_file)
     if certificate is None:
         return
     ours = certificate.public_key()
-    if not _unreadable(config.hub.key_file):
+    if not _unreadable(hub.key_file):
         try:
-            key = serialization.load_pem_private_key(config.hub.key_file.read_bytes(), None)
+            key = serialization.load_pem_private_key(hub.key_file.read_bytes(), None)
         except (ValueError, TypeError):
             yield written.problem(("hub", "key_file"), "holds no private key without a password (PEM)")
         else:
             if key.public_key() != ours:
                 yield written.problem(("hub", "key_file"), "does not belong to certificate_file: copy both of one pair")
-    authority = read_certificate(config.hub.ca_file)
+    authority = read_certificate(hub.ca_file)
     if authority is None:
-        if not _unreadable(config.hub.ca_file):
-            yield written.problem(("hub", "ca_file"), f"{config.hub.ca_file} holds no certificate (PEM)")
-    elif authority.subject != certificate.issuer:
+        if not _unreadable(hub.ca_file):
+            yield written.problem(("hub", "ca_file"), f"{hub.ca_file} holds no certificate (PEM)")
+    elif not _issued(authority, certificate):
         sentence = "is not the CA that issued certificate_file: copy both from the same region"
         yield written.problem(("hub", "ca_file"), sentence)
+
+
+def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether the CA's key signed it: another CA may have the same name."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def partner_problems(config: SiteConfig, written: Written, known: Collection[str] | None) -> Iterator[Problem]:

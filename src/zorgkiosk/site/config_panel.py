@@ -90,6 +90,6 @@ class Panel(Section):
         if self.is_on_network and (self.certificate_file is None or not has_pin):
             problems.append(
                 f"[panel] address {self.address} is another than 127.0.0.1: that needs certificate_file, key_file"
-                " and a PIN ('zorgkiosk pin')"
+                " and a PIN in secrets.toml ('zorgkiosk pin')"
             )
         return problems
