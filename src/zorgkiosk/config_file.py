@@ -51,7 +51,7 @@ class ConfigError(Exception):
 class Section(BaseModel):
     """Base of every config section: immutable, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     @staticmethod
     def not_one_of(key: str, value: str, allowed: Iterable[str]) -> str:

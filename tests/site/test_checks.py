@@ -269,3 +269,39 @@ def test_a_section_that_is_wrong_is_not_called_missing(folder: Path, old: str, n
     (folder / "site.toml").write_text(SITE.replace(old, new))
     (told,) = found(folder, VALID)
     assert told.startswith(f"site.toml:{place}: ")
+
+
+def test_several_files_are_checked_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, wrong = folder / "site.toml", folder / "other.toml"
+    wrong.write_text(SITE.replace("workers = 4", "workers = 0"))
+    assert main(["check", str(good), str(wrong)]) == 78
+    told = capsys.readouterr()
+    assert told.out == f"{good}: good\n" and f"\n{wrong}:16:1: telephony.workers: " in told.err
+    assert main(["check", str(good), str(good)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("workers = 4", "ring_s = nan", "16:1: telephony.ring_s: input should be a finite number"),
+        (
+            "[front]",
+            '[[capacity]]\ncode = "so-dienst"\nunknown_min = inf\n[front]',
+            "12:1: capacity[0].unknown_min: ",
+        ),
+    ],
+)
+def test_a_number_without_end_is_told_at_its_own_key(folder: Path, old: str, new: str, told: str) -> None:
+    (folder / "site.toml").write_text(SITE.replace(old, new))
+    (sentence,) = found(folder, VALID)
+    assert sentence.startswith(f"site.toml:{told}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [(0o600, ""), (0o640, ""), (0o660, "its group can change"), (0o644, "everybody can read"), (0o604, "everybody")],
+)
+def test_a_key_is_its_owner_s(folder: Path, mode: int, told: str) -> None:
+    (folder / "hap-noord.key").chmod(mode)
+    sentences = [each for each in found(folder, VALID) if "hub.key_file" in each]
+    assert len(sentences) == bool(told) and all(f"key_file: {told}" in each for each in sentences)

@@ -24,7 +24,7 @@ EX_OK, EX_CONFIG = 0, 78
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands of this room, each with `command` set to what runs it."""
     check = commands.add_parser("check", help="say every problem of a config file, and what to write instead")
-    check.add_argument("file", type=Path, help="site.toml or hub.toml")
+    check.add_argument("files", type=Path, nargs="+", metavar="file", help="site.toml or hub.toml, one or more")
     check.add_argument("--json", action="store_true", help="a list of problems for programs")
     check.add_argument("--region", type=Path, metavar="REGION_DIR", help="folder whose sites/ names the region's sites")
     check.set_defaults(command=_check)
@@ -58,15 +58,16 @@ def problems_of(file: Path, region: Path | None = None) -> tuple[Problem, ...]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    found = problems_of(options.file, options.region)
-    errors = [problem for problem in found if problem.severity == "error"]
+    found = {file: problems_of(file, options.region) for file in options.files}
     if options.json:
-        print(json.dumps([_record(problem) for problem in found], ensure_ascii=False, indent=2))
-    else:
-        _tell(found)
-        if not errors:
-            print(f"{options.file}: good")
-    return EX_CONFIG if errors else EX_OK
+        every = [_record(problem) for problems in found.values() for problem in problems]
+        print(json.dumps(every, ensure_ascii=False, indent=2))
+    wrong = [file for file, problems in found.items() if any(problem.severity == "error" for problem in problems)]
+    for file, problems in () if options.json else found.items():
+        _tell(problems)
+        if file not in wrong:
+            print(f"{file}: good")
+    return EX_CONFIG if wrong else EX_OK
 
 
 def _tell(found: Sequence[Problem]) -> None:

@@ -139,8 +139,9 @@ def file_problems(section: Section, key: tuple[str, ...], written: Written) -> I
         file = getattr(section, name)
         if name.endswith("_file") and isinstance(file, Path) and (fault := _unreadable(file)):
             yield written.problem((*key, name), f"{file} {fault}: put it there, or write where it is")
-        elif name == "key_file" and isinstance(file, Path) and file.stat().st_mode & 0o007:
-            yield written.problem((*key, name), f"everybody can read {file}: chmod 600 {file}")
+        elif name == "key_file" and isinstance(file, Path) and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o027:
+            who = "everybody can read" if mode & 0o007 else "its group can change"
+            yield written.problem((*key, name), f"{who} {file}: chmod 600 {file}")
 
 
 def _unreadable(file: Path) -> str:
