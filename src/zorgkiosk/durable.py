@@ -16,14 +16,18 @@ def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None
     """
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        if group is not None:
-            give(file.fileno(), group)
-        os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    rename(fresh, path)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            if group is not None:
+                give(file.fileno(), group)
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        rename(fresh, path)
+    except OSError:  # half a file of a full disk would take the room that is missing
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def give(file: int | Path, group: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -36,14 +38,17 @@ PIN, WRONG_PIN = "73914682", "73914683"
 PIN_HASH = hashed(PIN)
 DESK, PLATE, PANEL, ASSISTANT = "Desk-Kuiper-19", "Plate-Kuiper-28", "Panel-Kuiper-37", "Assist-Kuiper-46"
 NUMBERS = ("0687654321", "0031687654321")
-"""As callers have; here they come in where a stranger can write: addresses of pages, forms, messages of a plate."""
+"""As callers have; here they come in where a stranger can write: addresses of pages, forms, messages of a plate,
+what an exchange says."""
 BROKEN = "Kuiper-too-long-for-a-plate-0123456789"
 WITHIN_S = 30.0
 
+EXCHANGE_PORT = free_port()
 MORE = f"""pin_actions = ["giving"]
 [front]
 address = "127.0.0.1"
 trunk_addresses = ["127.0.0.1"]
+exchange_port = {EXCHANGE_PORT}
 [announcements]
 folder = "{ANNOUNCEMENTS}"
 [telephony]
@@ -135,6 +140,28 @@ def box(tmp_path: Path) -> Iterator[Box]:
         broker.stop()
 
 
+@pytest.fixture
+def exchange() -> Iterator[None]:
+    """It refuses whoever asks, with a number in its words."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", EXCHANGE_PORT))
+
+        def refuse() -> None:
+            while packet := udp.recvfrom(65_535):
+                request, sender = packet
+                if not request:
+                    return
+                via = next(line for line in request.decode().split("\r\n") if line.startswith("Via"))
+                udp.sendto(f"SIP/2.0 404 Number {NUMBERS[0]} unknown\r\n{via}\r\n\r\n".encode(), sender)
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        yield
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", udp.getsockname())
+        refusing.join()
+
+
 def live(box: Box) -> None:
     """Taps that succeed, and everything a stranger or a mistake can say."""
     config = load_site(box.config)
@@ -193,7 +220,7 @@ def fail(box: Box) -> None:
     assert box.command("config", "show", str(file)) == 0
 
 
-def test_what_was_planted_is_in_no_log_no_store_no_journal_and_no_bundle(box: Box) -> None:
+def test_what_was_planted_is_in_no_log_no_store_no_journal_and_no_bundle(box: Box, exchange: None) -> None:
     file = box.config
     live(box)
     fail(box)
@@ -209,6 +236,7 @@ def test_what_was_planted_is_in_no_log_no_store_no_journal_and_no_bundle(box: Bo
         leaks = [each for each in found if each not in made_to_hold and each.suffix not in (".key", ".pem")]
         assert leaks == [], planted
     assert read > 30
+    assert any("answers 404" in each.read_text() for each in box.folder.glob("said-*.txt")), "the exchange was asked"
     # The search finds what is there: the taps are in the store that was damaged after them, and so on.
     for word, holder in (("elv-laag", "panel.db.damaged"), ("elv-laag", "support.tar"), ("refused", "panel.log")):
         assert holder in held_by(box, word), word

@@ -23,8 +23,9 @@ def test_a_request_is_well_formed_and_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("packet", "said"),
     [
-        (f"SIP/2.0 200 OK\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", "200 OK"),
-        (f"SIP/2.0 503 No \x1b[31mworker\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", "503 No ??31mworker"),
+        (f"SIP/2.0 200 OK\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", "200"),
+        (f"SIP/2.0 503 No \x1b[31mworker\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", "503"),
+        (f"SIP/2.0 404 Number 0612345678 unknown\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", "404"),
         (f"SIP/2.0 403\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", None),
         (f"SIP/2.0 100 Trying\r\nVia: x;branch=z9hG4bK{BRANCH}\r\n\r\n", None),
         ("SIP/2.0 200 OK\r\nVia: x;branch=z9hG4bKsomebody-elses\r\n\r\n", None),
@@ -63,6 +64,6 @@ def test_a_request_that_was_lost_is_sent_again() -> None:
         thread.start()
         assert over_udp("127.0.0.1", deaf_at_first.getsockname()[1], "127.0.0.1", BRANCH, within_s=5) == (
             True,
-            "answers 200 OK",
+            "answers 200",
         )
         thread.join(5)

@@ -19,23 +19,36 @@ from zorgkiosk.site.store import StoreView
 
 _TELLING = ("title", "extension", "last_resort", "phone", "redirect_to", "agreed_on")
 """Keys whose values may hold a person's name or a number that rings somewhere."""
-_SHOWN = re.compile(r"\d{4,}")
+_NUMBER = re.compile(r"\d{4,}")
+_SERIAL_NUMBER = re.compile(r"\b(usb|pci|platform)-[^,\"\s]+")
+"""As below /dev/serial/by-id: what follows names the one device in somebody's hands."""
+_PLACE = re.compile(r"\S+:\d+:\d+: ")
+_OF_THE_MACHINE = ("disk", "version", "clock", "temperature", "power", "storage wear")
+"""Checks that hold nothing from a config or from another end: their numbers are what helps."""
 
 
-def archive(config: SiteConfig, file: Path, found: Sequence[Finding]) -> bytes:
-    """A tar of the findings, the config in force without what is anybody's, the stores' sizes, the versions."""
+def archive(config: SiteConfig | None, file: Path, found: Sequence[Finding]) -> bytes:
+    """A tar of the findings, the config in force without what is anybody's, the stores' sizes, the versions.
+
+    Of a config that cannot be used only where it is wrong: what in it is anybody's cannot be told.
+    """
+    shown = [] if config is None else _settings(config, file)
+    telling = _telling(shown)
     texts = {
-        "doctor.json": json.dumps([_without_numbers(each, config) for each in found], ensure_ascii=False, indent=2),
-        "config.txt": "\n".join(str(each) for each in _redacted(config, file)),
-        "stores.json": json.dumps(_stores(config), indent=2),
+        "doctor.json": json.dumps([_masked(each, telling) for each in found], ensure_ascii=False, indent=2),
+        "config.txt": "\n".join(str(_redacted(each)) for each in shown),
+        "stores.json": json.dumps({} if config is None else _stores(config), indent=2),
         "versions.json": json.dumps(_versions(), indent=2),
     }
     return pack({f"zorgkiosk-support/{name}": Entry((text + "\n").encode()) for name, text in texts.items()})
 
 
-def _redacted(config: SiteConfig, file: Path) -> list[Setting]:
-    written = read(file, secrets=file.with_name("secrets.toml"))
-    return [Setting(_name(each.name), _value(each), each.origin) for each in settings(config, written)]
+def _settings(config: SiteConfig, file: Path) -> list[Setting]:
+    return list(settings(config, read(file, secrets=file.with_name("secrets.toml"))))
+
+
+def _redacted(setting: Setting) -> Setting:
+    return Setting(_name(setting.name), _value(setting), setting.origin)
 
 
 def _name(name: str) -> str:
@@ -44,18 +57,36 @@ def _name(name: str) -> str:
 
 
 def _value(setting: Setting) -> str:
-    telling = setting.name.startswith("secrets.") or setting.name.rpartition(".")[2] in _TELLING
-    return f'"{MASKED}"' if telling else setting.value
+    return f'"{MASKED}"' if _tells(setting) else _SERIAL_NUMBER.sub(rf"\1-{MASKED}", setting.value)
 
 
-def _without_numbers(finding: Finding, config: SiteConfig) -> dict[str, object]:
-    """A sentence about the config may quote what it is about: long numbers and the values of telling keys go."""
-    telling = {config.site.title, *(desk.title for desk in config.desk), *(each.title for each in config.partner)}
-    telling |= {value for desk in config.desk for value in (desk.phone, desk.extension) if value}
+def _tells(setting: Setting) -> bool:
+    return setting.name.startswith("secrets.") or setting.name.rpartition(".")[2] in _TELLING
+
+
+def _telling(shown: Sequence[Setting]) -> re.Pattern[str] | None:
+    """What no sentence may quote: the values of telling keys, and the names that secrets have."""
+    values = {str(json.loads(each.value)) for each in shown if _tells(each)} - {MASKED, ""}
+    values |= {each.name.rpartition(".")[2] for each in shown if each.name.startswith("secrets.phones.")}
+    if not values:
+        return None
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(each) for each in longest_first) + r")(?!\w)")
+
+
+def _masked(finding: Finding, telling: re.Pattern[str] | None) -> dict[str, object]:
+    """A sentence about the config may quote it, and one about another end what that end said."""
+    if finding.check in _OF_THE_MACHINE:
+        return asdict(finding)
     told = finding.told
-    for value in sorted(telling, key=len, reverse=True):
-        told = told.replace(value, MASKED)
-    return {**asdict(finding), "told": _SHOWN.sub(MASKED, told) if finding.check.startswith("config") else told}
+    if telling is not None:
+        told = telling.sub(MASKED, told)
+    elif finding.check.startswith("config") and not finding.good:
+        place = _PLACE.match(told)
+        told = (place[0] if place else "") + MASKED
+    # A place in a file keeps its line: that number is nobody's.
+    told = _NUMBER.sub(MASKED, _SERIAL_NUMBER.sub(rf"\1-{MASKED}", told))
+    return {**asdict(finding), "told": told}
 
 
 def _stores(config: SiteConfig) -> dict[str, object]:

@@ -23,6 +23,7 @@ from zorgkiosk.care.take import take
 from zorgkiosk.care.trial import SETTLED_S, say, undisturbed
 from zorgkiosk.care.units import Systemd
 from zorgkiosk.care.update.slots import HOME, Slots
+from zorgkiosk.config_file import ConfigError
 from zorgkiosk.provision.acceptance import SITE, as_issued
 from zorgkiosk.provision.render import BUNDLE
 from zorgkiosk.site.checks import check_site
@@ -63,15 +64,21 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    config = load_site(options.config)
+    try:
+        config = load_site(options.config)
+    except ConfigError:  # exactly then the other checks are wanted; check_site says what is wrong with it
+        config = None
     found = findings(probe(config, check_site(options.config, datetime.now(UTC))))
-    if options.bundle:
-        durable.put(options.bundle, archive(config, options.config, found), durable.SECRET)
     if options.json:
-        print(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
+        say(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
     else:
-        for each in found:
-            print(each)
+        say(*found)
+    if options.bundle:
+        try:
+            durable.put(options.bundle, archive(config, options.config, found), durable.SECRET)
+        except OSError as error:
+            print(f"{options.bundle}: {error.strerror}: no support archive was written", file=sys.stderr)
+            return EX_IOERR
     return EX_OK if all(each.good for each in found) else EX_FOUND
 
 
@@ -137,7 +144,11 @@ def _record(config: SiteConfig, verb: str, digest: str) -> None:
 
 
 def _reset(options: argparse.Namespace) -> int:
-    removed = factory_reset(load_site(options.config), input, Systemd())
+    try:
+        removed = factory_reset(load_site(options.config), input, Systemd())
+    except EOFError:
+        print("\nnothing was removed: the site's name has to be typed, so run it in a terminal", file=sys.stderr)
+        return EX_FOUND
     if removed is None:
         print("nothing was removed: that is not this site's name", file=sys.stderr)
         return EX_FOUND

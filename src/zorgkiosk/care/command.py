@@ -12,6 +12,7 @@ from typing import Any
 
 from zorgkiosk.care import box
 from zorgkiosk.care.show import settings
+from zorgkiosk.care.trial import say
 from zorgkiosk.care.update import command as update
 from zorgkiosk.config_file import ConfigError, Problem, read, validate
 from zorgkiosk.hub.config import HubConfig, load_hub
@@ -89,6 +90,5 @@ def _record(problem: Problem) -> dict[str, Any]:
 def _show(options: argparse.Namespace) -> int:
     kind = HubConfig if options.file.name.startswith("hub") else SiteConfig
     written = read(options.file, secrets=options.file.with_name("secrets.toml"))
-    for setting in settings(validate(kind, written), written):
-        print(setting)
+    say(*settings(validate(kind, written), written))
     return EX_OK

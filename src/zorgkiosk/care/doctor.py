@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,31 +32,54 @@ class Finding:
         return f"✓ {self.check}: {self.told}" if self.good else f"✗ {self.check}: {self.told} → {self.todo}"
 
 
+class Cause(enum.Enum):
+    """Where a fault of an end that was asked lies, as far as it can be told from here."""
+
+    WAY = enum.auto()
+    TRUST = enum.auto()
+    OWN_FILES = enum.auto()
+    OWN_ADDRESS = enum.auto()
+
+
 @dataclass(frozen=True)
 class Reached:
-    """One end that was asked (SIP OPTIONS): whether it answered, and what."""
+    """One end that was asked: whether it answered, what, and when it did not where to look."""
 
     name: str
     good: bool
     told: str
+    cause: Cause = Cause.WAY
+
+
+@dataclass(frozen=True)
+class SyncSaid:
+    """What sync says of the hub. `acknowledged_ago_s`: the last ack of this boot's rows; None when there was none."""
+
+    runs: bool
+    problem: str | None
+    """None while it has the hub."""
+    unacknowledged: int
+    acknowledged_ago_s: float | None
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read. None: it cannot be read here, which is no fault. A `*_fault` is empty when all went well."""
+    """What was read. None: it cannot be read here, or not without a config, which is no fault.
+
+    A `*_fault` is empty when all went well.
+    """
 
     free_mb: int
     clock_synced: bool
     config_faults: tuple[str, ...]
-    dns_fault: str
-    broker_fault: str
-    link_problem: str | None
-    """What sync says; None while it has the hub."""
-    unacknowledged: int
-    panel_fault: str
+    dns_fault: str | None = None
+    broker: Reached | None = None
+    sync: SyncSaid | None = None
+    panel_fault: str | None = None
     front_fault: str | None = None
     trunks: tuple[Reached, ...] = ()
     partners: tuple[Reached, ...] = ()
+    serial_panels: tuple[Reached, ...] = ()
     serial_devices: tuple[str, ...] | None = None
     temperature_c: float | None = None
     throttled: int | None = None
@@ -91,20 +115,39 @@ def _machine(facts: Facts) -> Iterator[Finding]:
         yield Finding("config and certificate", True, "good")
     for fault in facts.config_faults:
         yield Finding("config and certificate", False, fault, "write it as said, and run zorgkiosk check")
-    yield _reached("panel", facts.panel_fault, "systemctl status zorgkiosk-panel")
+    if facts.panel_fault is not None:
+        yield _reached("panel", facts.panel_fault, "systemctl status zorgkiosk-panel")
 
 
 def _network(facts: Facts) -> Iterator[Finding]:
-    yield _reached("DNS", facts.dns_fault, "check [hub] host and the network's name server")
-    yield _reached("broker", facts.broker_fault, "open TCP port 8883 to the hub, and check the certificate")
-    yield Finding(
-        "hub",
-        facts.link_problem is None,
-        f"sync is connected, {facts.unacknowledged} events on their way"
-        if facts.link_problem is None
-        else facts.link_problem,
-        "systemctl status zorgkiosk-sync; when the broker is good, ask whoever runs the hub",
-    )
+    if facts.dns_fault is not None:
+        yield _reached("DNS", facts.dns_fault, "check [hub] host and the network's name server")
+    if (broker := facts.broker) is not None:
+        yield _end("broker", broker, f"open TCP to {broker.name} on the way to the hub", "whoever runs the hub")
+    if facts.sync is not None:
+        told, todo = _hub(facts.sync)
+        yield Finding("hub", not todo, told, todo)
+
+
+def _hub(sync: SyncSaid) -> tuple[str, str]:
+    """What was heard of the hub itself, and what to do when that is not good."""
+    if not sync.runs:
+        return "sync does not run", "systemctl status zorgkiosk-sync"
+    if sync.problem is not None:
+        return sync.problem, "systemctl status zorgkiosk-sync; when the broker is good, ask whoever runs the hub"
+    if sync.acknowledged_ago_s is None:
+        # Each start of sync says something that the hub has to acknowledge.
+        return "sync is connected, the hub has acknowledged nothing since this start of the box", (
+            "wait a minute; then ask whoever runs the hub whether its intake runs"
+        )
+    ago = _ago(sync.acknowledged_ago_s)
+    return f"sync is connected, the hub acknowledged {ago} ago, {sync.unacknowledged} events on their way", ""
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _telephony(facts: Facts) -> Iterator[Finding]:
@@ -112,13 +155,16 @@ def _telephony(facts: Facts) -> Iterator[Finding]:
         yield _reached("SIP front", facts.front_fault, "systemctl status kamailio")
     for end in facts.trunks:
         todo = "check [front] exchange_address and trunk_addresses, and whether the exchange answers OPTIONS from here"
-        yield Finding(f"trunk {end.name}", end.good, end.told, todo)
+        yield _end(f"trunk {end.name}", end, todo, "whoever runs the exchange")
     for end in facts.partners:
-        todo = "ask the partner, and check the route to its address and port"
-        yield Finding(f"partner {end.name}", end.good, end.told, todo)
+        todo = "check the route to its address and port, then ask the partner"
+        yield _end(f"partner {end.name}", end, todo, "the partner")
 
 
 def _board(facts: Facts) -> Iterator[Finding]:
+    for panel in facts.serial_panels:
+        todo = "plug it in, try another cable; ls /dev/serial/by-id says what is there: is it [[serial_panel]] device?"
+        yield Finding(f"serial panel {panel.name}", panel.good, panel.told, todo)
     if facts.serial_devices is not None:
         yield Finding(
             "serial", True, ", ".join(facts.serial_devices) or "no serial device, so no hardware panel on one"
@@ -134,6 +180,16 @@ def _board(facts: Facts) -> Iterator[Finding]:
     if facts.worn_percent is not None:
         worn = facts.worn_percent >= WORN_PERCENT
         yield Finding("storage wear", not worn, f"up to {facts.worn_percent} % used", "replace it at the next visit")
+
+
+def _end(check: str, end: Reached, way: str, who: str) -> Finding:
+    todo = {
+        Cause.WAY: way,
+        Cause.TRUST: f"zorgkiosk check says what is wrong with our certificate; is it right, ask {who}",
+        Cause.OWN_FILES: "put ca_file, certificate_file and key_file of [hub] in place, then zorgkiosk check",
+        Cause.OWN_ADDRESS: "give this box that address, or write the right one in [front] address",
+    }[end.cause]
+    return Finding(check, end.good, end.told, todo)
 
 
 def _reached(check: str, fault: str, todo: str) -> Finding:

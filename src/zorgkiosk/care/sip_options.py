@@ -14,7 +14,7 @@ ANSWER_WITHIN_S = 4.0
 _T1_S = 0.5
 """RFC 3261 §17.1.2.2: over UDP a request is sent again after T1, then after twice as long each time."""
 _DATAGRAM = 65_535
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6]\d\d) ([^\r\n]{0,60})")
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6]\d\d) ")
 
 
 def request(target: str, here: tuple[str, int], transport: str, branch: str) -> bytes:
@@ -36,13 +36,14 @@ def request(target: str, here: tuple[str, int], transport: str, branch: str) -> 
 
 
 def answer(packet: bytes, branch: str) -> str | None:
-    """`200 OK` of the final answer to that request; None for anything else."""
+    """`200` of the final answer to that request; None for anything else.
+
+    The code alone: the words after it are the other end's own, and may hold a number or a name.
+    """
     line = _STATUS_LINE.match(packet)
     if line is None or line[1].startswith(b"1") or f"branch=z9hG4bK{branch}".encode() not in packet:
         return None
-    # The words are the other end's own: only what can stand in a sentence is repeated.
-    words = re.sub(rb"[^A-Za-z0-9 ,.'()/-]", b"?", line[2]).decode().strip()
-    return f"{line[1].decode()} {words}".strip()
+    return line[1].decode()
 
 
 def over_udp(host: str, port: int, here: str, branch: str, within_s: float = ANSWER_WITHIN_S) -> tuple[bool, str]:

@@ -23,6 +23,18 @@ def tell(directory: Path) -> None:
         speaking.sendto(b"\0", str(directory / FILE))
 
 
+def is_heard(directory: Path) -> bool:
+    """Whether somebody listens there: sync does from its start to its end, and the kernel knows when it is killed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(str(directory / FILE))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # not for us to say: who asks is not in sync's group
+            return True
+    return True
+
+
 class Wake:
     """The listening end, for select(2)."""
 
