@@ -13,7 +13,11 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+
+from zorgkiosk import durable
 
 NAMES = ("pjsua2", "pjsua2_python")
 VERSION = "2.15.1"
@@ -65,6 +69,54 @@ def check_wheel(wheel: Path) -> str:
 def check_installed() -> str:
     """The same of the binding that is installed here. Raises BindingError."""
     return _probed("pjsua2 as installed", None)
+
+
+def install(wheel: Path, home: Path) -> str:
+    """Into the release in force below `home`, and kept there for each that follows. Raises BindingError.
+
+    The package's `fill` takes what is in `wheels` into a release that it makes; the one in force is made already.
+    """
+    fits = check_wheel(wheel)
+    python = home / "current" / "bin" / "python"
+    if not python.exists():
+        raise BindingError(f"{home}: no release is in force here: install the package first")
+    with _alone(home):
+        kept = home / "wheels" / wheel.name
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            if not (kept.exists() and kept.samefile(wheel)):
+                durable.put(kept, wheel.read_bytes())
+        except OSError as error:
+            raise BindingError(f"{error.filename or kept}: {error.strerror}: nothing was installed") from None
+        _pip(python, kept)
+        for other in kept.parent.glob("pjsua2*.whl"):
+            if other != kept:
+                other.unlink()
+    return fits
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Not while `zorgkiosk update` or the package fills a directory: both hold this lock."""
+    opened = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flock(opened, LOCK_EX | LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BindingError("an update is at work here: wait until it has ended") from None
+    finally:
+        os.close(opened)
+
+
+def _pip(python: Path, wheel: Path) -> None:
+    quiet = ("--isolated", "--disable-pip-version-check", "--quiet", "--no-cache-dir")
+    how = ("--root-user-action", "ignore", "--no-index", "--no-deps", "--force-reinstall")
+    done = subprocess.run(
+        [str(python), "-m", "pip", *quiet, "install", *how, str(wheel)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        raise BindingError(f"{wheel.name}: was not installed, run this again: {last}")
 
 
 def _probed(what: str, directory: str | None) -> str:
