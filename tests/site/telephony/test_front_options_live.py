@@ -23,9 +23,9 @@ BRANCH = "0011223344556677"
 def test_a_real_kamailio_answers_a_trunk_and_a_partner_and_meets_a_stranger_with_silence(bench: Bench) -> None:
     host, port = bench.outside
     good, told = over_udp(host, port, front_bench.TRUNK, BRANCH)
-    assert good and told.startswith("answers 503 "), told  # no worker is ready: it is there, and says so
+    assert good and told == "answers 503", told  # no worker is ready: it is there, and says so
     bench.worker(0)
-    assert over_udp(host, port, front_bench.TRUNK, "another") == (True, "answers 200 OK")
+    assert over_udp(host, port, front_bench.TRUNK, "another") == (True, "answers 200")
     assert over_udp(host, port, front_bench.STRANGER, "strange", within_s=1) == (False, "no answer in 1 s")
 
 
@@ -55,6 +55,6 @@ def test_a_real_kamailio_answers_a_partner_over_tls_and_ends_a_stranger(bench: B
             return over_tls(secure, bench.parameters.site, f"tls-{name}", within_s=2)
 
     good, told = ask(front_bench.GOOD)
-    assert good and told.startswith("answers 503 "), told
+    assert good and told == "answers 503", told
     good, told = ask("hap-onbekend")
     assert not good, told
