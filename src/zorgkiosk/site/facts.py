@@ -1,7 +1,8 @@
 """What the units of a site tell each other through their stores' `state`: the keys, who writes them, their shapes.
 
 panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `overflow` OverflowSwitch
-              (and for itself alone `pending/<code>`, a tap to be undone, `sent/<code>`, `lost`, `config-told`)
+              (and for itself alone `pending/<code>`, a tap to be undone, `sent/<code>`, `lost`, `config-told`,
+              `wrong-pins/<device>`)
 telephony.db  `triage` contract Triage, put again at least every 20 s (silent for 60 s is unknown) · `line` LineFact
               (and for itself alone `unreported`, records on their way to the outbox)
 sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState

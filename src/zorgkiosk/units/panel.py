@@ -74,10 +74,12 @@ def run(config_path: Path) -> None:
 
 
 def _web(config_path: Path, config: SiteConfig, taps: Taps, clock: Clock) -> list[threading.Thread]:
-    """The screen on loopback, and the network's door where the config opens one; guesses of the PIN add up."""
-    gate = PinGate(config.secrets.panel.pin_scrypt, clock.uptime_s)
+    """The screen on loopback, and the network's door where the config opens one: each counts wrong PINs by itself."""
 
     def app(door: Door) -> Flask:
+        here = taps.by(Actor(door.device))
+        stored = config.secrets.panel.pin_scrypt
+        gate = PinGate(stored, clock.uptime_s, here.wrong_pins(), here.remember_wrong_pins)
         return create_app(config, taps, lambda: Look.of(config, clock), door, gate)
 
     screen = _thread("web server of the panel", on_loopback(app(LOOPBACK), config.panel.port, THREADS))

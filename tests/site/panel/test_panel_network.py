@@ -229,3 +229,10 @@ def test_a_colleague_works_live_in_a_browser(centre: BusyCentre) -> None:
         desk.click()
         expect(desk).to_have_attribute("aria-pressed", "false")
         browser.close()
+
+
+def test_who_guesses_from_the_network_does_not_lock_the_screen(client: Client, centre: BusyCentre) -> None:
+    """The last of this file: the network stays locked for a minute."""
+    assert [client.log_in("000000").status for _ in range(5)] == [403] * 5
+    assert "wacht" in client.log_in().text and client.cookie == ""  # type: ignore[attr-defined]
+    assert centre.tap("/pin/giving/no", f"pin={PIN}") == 303

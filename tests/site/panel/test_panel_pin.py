@@ -12,7 +12,7 @@ from panel_site import HandClock, Panel, triage_centre
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.panel.actor import Actor, PinNeededError
 from zorgkiosk.site.panel.known import Look
-from zorgkiosk.site.panel.pin import PAUSE_S, PinGate, hashed, is_pin, matches
+from zorgkiosk.site.panel.pin import MOST_PAUSE_S, PAUSE_S, PinGate, hashed, is_pin, matches, pause_after
 from zorgkiosk.site.panel.web.app import create_app
 
 PIN, WRONG = "274951", "583920"
@@ -67,6 +67,38 @@ def test_after_five_wrong_pins_even_the_right_one_waits_a_minute() -> None:
     assert gate.check(PIN) == "paused" and gate.pause_s() == pytest.approx(1)
     clock.forward(1)
     assert gate.check(PIN) == "right"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pause_s"), [(0, 0), (4, 0), (5, 60), (9, 60), (10, 120), (20, 480), (35, 3600), (10_000, MOST_PAUSE_S)]
+)
+def test_the_wait_grows_to_an_hour(wrong: int, pause_s: float) -> None:
+    assert pause_after(wrong) == pause_s
+
+
+def test_a_restart_gives_no_new_guesses(panel: Panel) -> None:
+    here = panel.taps.by(Actor("paneel (netwerk)"))
+    for done in range(1, 11):
+        gate = PinGate(None, panel.clock.uptime_s, here.wrong_pins(), here.remember_wrong_pins)
+        panel.clock.forward(gate.pause_s())
+        assert gate.check(WRONG) == ("paused" if done % 5 == 0 else "wrong")
+        panel.restart()
+        here = panel.taps.by(Actor("paneel (netwerk)"))
+        assert here.wrong_pins() == done
+    assert PinGate(STORED, panel.clock.uptime_s, here.wrong_pins()).pause_s() == 2 * PAUSE_S
+    assert panel.taps.by(Actor("paneel 1 (touch)")).wrong_pins() == 0, "each door counts by itself"
+
+
+def test_the_right_pin_ends_the_count(panel: Panel) -> None:
+    told: list[int] = []
+    gate = PinGate(STORED, panel.clock.uptime_s, 3, told.append)
+    assert [gate.check(PIN), gate.check(WRONG), gate.check(PIN), gate.check(PIN)] == [
+        "right",
+        "wrong",
+        "right",
+        "right",
+    ]
+    assert told == [0, 1, 0]
 
 
 def test_without_a_pin_none_is_right() -> None:

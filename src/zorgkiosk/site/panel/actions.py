@@ -186,6 +186,25 @@ class Taps:
         with self._change() as change:
             self._note(change, verb)
 
+    def wrong_pins(self) -> int:
+        """How many wrong ones in a row there were at this device, also before a restart."""
+        view = self._store.view()
+        try:
+            value = view.state().get(self._wrong_pins_key())
+        finally:
+            view.close()
+        return value.value if value is not None and isinstance(value.value, int) else 0
+
+    def remember_wrong_pins(self, count: int) -> None:
+        with self._change() as change:
+            if count:
+                change.put(self._wrong_pins_key(), count)
+            else:
+                change.remove(self._wrong_pins_key())
+
+    def _wrong_pins_key(self) -> str:
+        return f"wrong-pins/{self._actor.device}"
+
     def note_config(self, digest: str) -> None:
         """Log which config is in force, by its SHA-256, when it is another one than at the last start."""
         with self._change() as change:

@@ -60,7 +60,7 @@ def create_app(
 ) -> Flask:
     """The WSGI application behind one door. `look` opens a fresh pair of eyes, used by one thread and closed.
 
-    `gate` is shared by all doors, so that guesses of the PIN add up; without one no PIN is right.
+    Without a `gate` no PIN is right.
     """
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM_BYTES, MAX_FORM_PARTS=50)
