@@ -100,6 +100,16 @@ def test_the_pin_opens_a_session_that_a_browser_keeps_to_itself(client: Client) 
     assert "paneel (netwerk)" in logbook and "Aangemeld via het netwerk" in logbook
 
 
+def test_who_logs_out_leaves_no_session_behind(client: Client, centre: BusyCentre) -> None:
+    client.log_in()
+    assert "Afmelden" in client.ask("GET", "/triage/1").text  # type: ignore[attr-defined]
+    left = client.ask("POST", "/logout")
+    assert (left.status, left.getheader("Location")) == (303, "/login")
+    assert "__Host-zorgkiosk=;" in (left.getheader("Set-Cookie") or "")
+    assert client.ask("GET", "/triage/1").getheader("Location") == "/login", "a kept cookie opens nothing"
+    assert "Afmelden" not in centre.ask("GET", "/triage/1")[1], "nobody logs in at the screen itself"
+
+
 def test_only_the_names_of_the_certificate_are_answered(client: Client) -> None:
     client.log_in()
     client.name = "rebound.example"
@@ -228,6 +238,9 @@ def test_a_colleague_works_live_in_a_browser(centre: BusyCentre) -> None:
         expect(desk).to_have_attribute("aria-pressed", "true")
         desk.click()
         expect(desk).to_have_attribute("aria-pressed", "false")
+        page.get_by_role("button", name="Afmelden").click()
+        expect(page.get_by_label("Pincode")).to_be_visible()
+        expect(page.get_by_role("button", name="Afmelden")).to_have_count(0)
         browser.close()
 
 

@@ -14,6 +14,7 @@ from zorgkiosk.site.panel.actor import Actor, PinNeededError
 from zorgkiosk.site.panel.known import Look
 from zorgkiosk.site.panel.pin import MOST_PAUSE_S, PAUSE_S, PinGate, hashed, is_pin, matches, pause_after
 from zorgkiosk.site.panel.web.app import create_app
+from zorgkiosk.site.panel.web.door import Sessions
 
 PIN, WRONG = "274951", "583920"
 STORED = hashed(PIN, bytes(16))
@@ -99,6 +100,18 @@ def test_the_right_pin_ends_the_count(panel: Panel) -> None:
         "right",
     ]
     assert told == [0, 1, 0]
+
+
+def test_a_session_ends_after_eight_hours_or_when_it_is_ended() -> None:
+    clock = HandClock()
+    sessions = Sessions(clock.uptime_s)
+    one, other = sessions.begin(), sessions.begin()
+    sessions.end(other)
+    assert sessions.knows(one) and not sessions.knows(other) and not sessions.knows("")
+    clock.forward(8 * 3600 - 1)
+    assert sessions.knows(one)
+    clock.forward(1)
+    assert not sessions.knows(one)
 
 
 def test_without_a_pin_none_is_right() -> None:

@@ -89,7 +89,8 @@ def create_app(
     app.add_url_rule("/sizes.css", "sizes", lambda: sizes)
     chime = Response(sound.chime(), mimetype="audio/wav")
     app.add_url_rule("/chime.wav", "chime", lambda: chime)
-    app.context_processor(lambda: {"home_after_s": config.panel.home_after_s, "language": language})
+    known = {"home_after_s": config.panel.home_after_s, "language": language, "has_session": door.sessions is not None}
+    app.context_processor(lambda: known)
     _add_taps(app, _Hands(taps, pages))
     add_pin_pages(app, taps, gate or PinGate(None, time.monotonic), door, pages.header, language)
     return app

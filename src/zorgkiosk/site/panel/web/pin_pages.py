@@ -44,6 +44,7 @@ def add_pin_pages(
         app.before_request(pages.stop_at_the_door)
         app.add_url_rule("/login", "login", pages.door)
         app.add_url_rule("/login", "log_in", pages.log_in, methods=["POST"])
+        app.add_url_rule("/logout", "log_out", pages.log_out, methods=["POST"])
 
 
 class _PinPages:
@@ -103,8 +104,15 @@ class _PinPages:
         sessions = self._door.sessions
         if request.endpoint in OPEN_TO_ALL or sessions is None or sessions.knows(request.cookies.get(COOKIE, "")):
             return None
-        login = url_for("login")
-        return Response("", 200, {"X-Go": login}) if is_live() else redirect(login, 303)
+        return _to_the_door()
+
+    def log_out(self) -> AnyResponse:
+        """The session ends at once, also for whoever kept a copy of its cookie."""
+        if self._door.sessions is not None:
+            self._door.sessions.end(request.cookies.get(COOKIE, ""))
+        answer = _to_the_door()
+        answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
+        return answer
 
     def _wrong(self) -> str:
         """The sentence to show; "" when the PIN is right."""
@@ -133,6 +141,11 @@ class _PinPages:
     def _page(self, title: str, sentence: str) -> str:
         is_door = request.endpoint in ("login", "log_in")
         return render_template("pin.html", title=title, sentence=sentence, is_door=is_door, header=self._header())
+
+
+def _to_the_door() -> AnyResponse:
+    login = url_for("login")
+    return Response("", 200, {"X-Go": login}) if is_live() else redirect(login, 303)
 
 
 def _switched(switch: str, on: str) -> str:
