@@ -128,6 +128,10 @@ def test_a_reset_begins_new_chains_that_name_the_old_ones(
     assert verified("--config", file) == 0
     assert "✓ panel.db: rows 1 to 3 are whole" in (told := capsys.readouterr().out)
     assert "a factory reset ended the journal before it at row 4" in told
+    out = file.with_name("journal.jsonl")
+    assert main(["audit", "export", "--config", str(file), "--out", str(out)]) == 0
+    assert verified(out) == 0, "the reset is told of in the same file"
+    assert verified(site.panel_db) == 1, "here it is not"
 
 
 def test_after_resets_the_hub_may_have_heard_of_every_journal_that_was_here(
@@ -170,6 +174,8 @@ def test_a_store_that_was_removed_is_missed_also_after_the_panel_began_another(
     remove(site.panel_db)
     assert verified("--config", file) == 1
     assert "✗ panel.db: is gone: its journal went to row 4 at least" in capsys.readouterr().out
+    assert main(["audit", "export", "--config", str(file)]) == 74, "an export says what it does not hold"
+    assert "panel.db: there is no store" in capsys.readouterr().err
     for _ in range(2):  # also when it was started more than once since
         tap(site, 1)
         assert verified("--config", file) == 1

@@ -48,9 +48,7 @@ def _begun(store: Path) -> bool:
 
 def _export(options: argparse.Namespace) -> int:
     try:
-        lines = (
-            line for store in options.stores or filter(Path.exists, _stores(options.config)) for line in export(store)
-        )
+        lines = (line for store in options.stores or filter(_begun, _stores(options.config)) for line in export(store))
         if options.out is None:
             for line in lines:
                 print(line)
