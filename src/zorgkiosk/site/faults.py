@@ -1,7 +1,7 @@
 """Numbered faults: what a technician hears over the telephone, finds in the log and looks up in `hardware/faults.md`.
 
 A sentence on a screen ends with its number, `(storing 21)`. Tens: 1 the way to the region, 2 what the region says,
-3 certificates and clock, 4 this box. A number is never used again for something else.
+3 certificates and clock, 4 this box, 5 telephony, 6 displays. A number is never used again for something else.
 """
 
 from __future__ import annotations
@@ -46,14 +46,26 @@ SENTENCES: MappingProxyType[str, int] = MappingProxyType(
         "Er komt geen beveiligde verbinding": 35,
         "de opslag is vol": 41,
         "de opslag geeft een fout": 42,
+        "Onbekend: de telefonie is stil": 51,
     }
 )
 """How a sentence begins, and its number. A test walks through every sentence that the code can say."""
 
 CONDITIONS: MappingProxyType[str, int] = MappingProxyType(
-    {"link": 12, "publish-refused": 22, "unreadable-message": 28, "certificate-refused": 36, "list-refused": 37}
+    {
+        "link": 12,
+        "publish-refused": 22,
+        "unreadable-message": 28,
+        "certificate-refused": 36,
+        "list-refused": 37,
+        "store-full": 41,
+        "store-damaged": 43,
+    }
 )
 """The conditions of `device.health` and their numbers, for who reads the hub."""
+
+CLOCK_UNSET, DISPLAY_AWAY, PLATES_BROKER_AWAY = 38, 61, 62
+"""What no sentence of these is for: the log has them, and the screen shows what the handbook describes."""
 
 GENERAL = 10
 """A sentence without a number of its own: it says itself what is wrong."""
@@ -67,4 +79,9 @@ def number(sentence: str) -> int:
 
 def numbered(sentence: str, told: str = "") -> str:
     """The sentence with its number, as screens and logs have it; `told`: the same in another language."""
-    return f"{(told or sentence).removesuffix('.')} (storing {number(sentence)})."
+    return coded(told or sentence, number(sentence))
+
+
+def coded(told: str, code: int) -> str:
+    """What is told, with a number that is known by other ways than its words."""
+    return f"{told.removesuffix('.')} (storing {code})."

@@ -28,6 +28,7 @@ from zorgkiosk import durable
 from zorgkiosk.site import journal, schema, store_faults, wake
 from zorgkiosk.site.chain import Head, Known
 from zorgkiosk.site.clock import Clock
+from zorgkiosk.site.faults import CONDITIONS, coded
 from zorgkiosk.site.head_file import HeadFile
 from zorgkiosk.site.said import said_columns
 from zorgkiosk.site.store_damage import check, say_damaged, set_aside
@@ -86,7 +87,8 @@ class Store:
                 engine = _opened(path, space)
             except StoreDamagedError as error:
                 aside = set_aside(path, clock.now())
-                log.error("%s: it is kept as %s, and a new file begins", error, aside.name)
+                told = f"{error}: it is kept as {aside.name}, and a new file begins"
+                log.error("%s", coded(told, CONDITIONS[DAMAGED]))
                 engine = _opened(path, space)
                 with engine.begin() as connection:
                     change = Transaction(connection, clock.said(), lambda: False)

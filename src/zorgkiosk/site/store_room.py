@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zorgkiosk import durable
+from zorgkiosk.site.faults import CONDITIONS, coded
+from zorgkiosk.site.store_faults import FULL
 from zorgkiosk.site.store_thinning import Thinning
 from zorgkiosk.site.store_trouble import is_full
 
@@ -65,7 +67,8 @@ class Space:
     def make(self, connection: sqlite3.Connection) -> bool:
         """SQLite said full. Whether anything was gained."""
         if self.give_up_reserve():
-            log.warning("%s: the store or its disk is full: the reserve is given up", self._reserve)
+            told = f"{self._reserve}: the store or its disk is full: the reserve is given up"
+            log.warning("%s", coded(told, CONDITIONS[FULL]))
             self._limit(connection)
             _shorten_wal(connection)
             return True

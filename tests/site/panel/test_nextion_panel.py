@@ -313,7 +313,9 @@ def test_a_key_that_is_not_there_and_a_store_that_is_full(bench: Bench) -> None:
     bench.until("capacity/1")
     bench.panel.fill_disk()
     bench.tap(PLUS)
-    wait_until(lambda: bench.display.text("says") == "Kon niet bewaren: de opslag is vol. Bel de technicus.")
+    wait_until(
+        lambda: bench.display.text("says") == "Kon niet bewaren: de opslag is vol. Bel de technicus (storing 41)."
+    )
     bench.panel.free_disk()
     bench.tap(PLUS)
     wait_until(lambda: bench.free("elv-laag") == 1)
@@ -346,7 +348,7 @@ def test_unplugged_and_plugged_in_again(bench: Bench, caplog: pytest.LogCaptureF
     bench.tap(PLUS)
     wait_until(lambda: bench.free("elv-laag") == 1)
     bench.display.unplug()
-    wait_until(lambda: "is not there" in caplog.text)
+    wait_until(lambda: "is not there (storing 61)." in caplog.text)
     bench.panel.taps.step("elv-hoog", 1)
     time.sleep(0.5)  # some attempts fail meanwhile, and are not told one by one
     bench.display.plug()

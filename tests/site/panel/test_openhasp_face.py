@@ -361,7 +361,7 @@ def test_a_store_that_refuses_is_told_on_the_plate(tmp_path: Path) -> None:
     panel = Panel(nursing_home(tmp_path))
     plate = came_online(panel.look.known())
     told = plate.draw(panel.look.known("de opslag is vol. Bel de technicus."), 5.0)
-    assert "Kon niet bewaren: de opslag is vol. Bel de technicus." in str(lines(told))
+    assert "Kon niet bewaren: de opslag is vol. Bel de technicus (storing 41)." in str(lines(told))
     panel.close()
 
 

@@ -257,11 +257,12 @@ def test_a_flood_counts_as_few_taps_and_others_go_on(site: PlateSite) -> None:
     assert site.thread.is_alive()
 
 
-def test_the_broker_comes_back_and_so_does_everything(site: PlateSite) -> None:
+def test_the_broker_comes_back_and_so_does_everything(site: PlateSite, caplog: pytest.LogCaptureFixture) -> None:
     plate = ready(site)
     site.broker.end(signal.SIGKILL)
     wait_for(lambda: site.broker.process is not None and site.broker.process.poll() is not None, "the broker's end")
     plate.forget()
+    wait_for(lambda: "local broker: the connection was lost (storing 62)." in caplog.messages, "its number in the log")
     site.broker.start()
     wait_for(lambda: is_whole(plate), "everything after the broker's restart", within_s=40)
     plate.touch(MORE)

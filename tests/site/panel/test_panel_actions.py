@@ -212,7 +212,8 @@ def test_a_full_disk_is_told_once_keeps_all_and_heals(panel: Panel, caplog: pyte
         with pytest.raises(StoreError):
             panel.taps.step("elv-hoog", 1, tap="x" * 5000)
     assert panel.taps.problem == "de opslag is vol. Bel de technicus."
-    assert len([record for record in caplog.records if "refuses" in record.getMessage()]) == 1
+    told = [record.getMessage() for record in caplog.records if "refuses" in record.getMessage()]
+    assert len(told) == 1 and told[0].endswith("(storing 41).")
     assert panel.state()["pending/elv-laag"]["free"] == 1 and "pending/elv-hoog" not in panel.state()
     panel.free_disk()
     panel.wait(10)

@@ -24,7 +24,9 @@ def spoil(path: Path) -> None:
         file.write(b"worn out")
 
 
-def test_a_damaged_panel_store_is_replaced_said_and_seen_with_the_next_tap(panel: Panel) -> None:
+def test_a_damaged_panel_store_is_replaced_said_and_seen_with_the_next_tap(
+    panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
     panel.taps.step("elv-laag", 1)
     panel.close()
     spoil(panel.config.panel_db)
@@ -32,7 +34,8 @@ def test_a_damaged_panel_store_is_replaced_said_and_seen_with_the_next_tap(panel
     panel.open()
     said = line(panel)
     assert (said.tone, said.text) == ("alarm", "De opslag van dit paneel was beschadigd en is vernieuwd.")
-    assert said.detail == "Tik de aantallen opnieuw."
+    assert said.detail == "Tik de aantallen opnieuw (storing 43)."
+    assert caplog.messages[-1].endswith("a new file begins (storing 43).")
     panel.wait(60)
     assert line(panel).text == said.text, "until somebody has tapped"
     panel.taps.step("elv-laag", 1)
@@ -51,7 +54,7 @@ def test_the_line_s_damaged_store_is_said_and_the_panel_goes_on(tmp_path: Path) 
     panel.clock.forward(5)
     Store.open(panel.config.telephony_db, "telephony", panel.clock).close()
     assert line(panel) == view.Line(
-        "De opslag van de wachtrij was beschadigd en is vernieuwd.", "alarm", detail="Bel de technicus."
+        "De opslag van de wachtrij was beschadigd en is vernieuwd.", "alarm", detail="Bel de technicus (storing 43)."
     )
     panel.clock.forward(5)
     panel.taps.desk("desk-2", present=True)
@@ -63,6 +66,7 @@ def test_a_full_disk_is_said_until_there_is_room(panel: Panel) -> None:
     with other.transaction() as change:
         begin(change, "sync", FULL)
     assert line(panel).text == "De opslag is vol. Oude meldingen maken plaats voor nieuwe."
+    assert line(panel).detail == "Bel de technicus (storing 41)."
     panel.clock.forward(5)
     panel.taps.step("elv-laag", 1)
     panel.wait(6)

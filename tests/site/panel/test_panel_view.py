@@ -155,7 +155,7 @@ RESTED = value(PendingTap(free=1), 5.0)
             "2 wijzigingen bewaard. Worden over 4 s verzonden.",
             "busy",
         ),
-        ({"problem": "de opslag is vol."}, "Kon niet bewaren: de opslag is vol.", "alarm"),
+        ({"problem": "de opslag is vol."}, "Kon niet bewaren: de opslag is vol (storing 41).", "alarm"),
     ],
 )
 def test_the_line_always_tells_what_happens(parts: dict[str, object], text: str, tone: str) -> None:
@@ -223,7 +223,7 @@ def test_silent_telephony_shows_no_number(telephony: dict[str, object]) -> None:
     shown = triage(known(CENTRE, telephony=telephony, panel=panel))
     gauges = shown.gauges
     assert (gauges.waiting, gauges.longest, gauges.chance, gauges.pressure) == ("?", "?", "?", "onbekend")
-    assert shown.overflow.helps == ("Onbekend: de telefonie is stil.",)
+    assert shown.overflow.helps == ("Onbekend: de telefonie is stil (storing 51).",)
     assert [desk.word for desk in shown.desks] == ["aangemeld, telefoon onbekend", "afwezig"]
 
 

@@ -44,6 +44,22 @@ def test_what_cannot_be_known_stays_as_it_was_said(said: Said, now: Said) -> Non
     assert corrected(said, now) == said
 
 
+@dataclass(frozen=True)
+class Unset(SystemClock):
+    def synced(self) -> bool:
+        return False
+
+
+def test_a_clock_that_is_not_set_is_in_the_log_once_with_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Unset(SystemClock.of_this_boot().boot_id)
+    floor = ClockFloor(Store.open(tmp_path / "sync.db", "sync", clock), clock)
+    for second in range(3):
+        floor.keep(float(second))
+    assert caplog.messages == ["sync: the clock of this box is not synchronised (storing 38)."]
+
+
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 YEAR_S = 366 * 86_400
 DST_NIGHTS = {

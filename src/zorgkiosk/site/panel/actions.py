@@ -21,6 +21,7 @@ from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.config import CapacityItem, SiteConfig
 from zorgkiosk.site.config_panel import PinAction
 from zorgkiosk.site.facts import CapacityFact, DeskPresence, OverflowSwitch
+from zorgkiosk.site.faults import numbered
 from zorgkiosk.site.journal import JournalLine
 from zorgkiosk.site.panel import draft, words
 from zorgkiosk.site.panel.actor import NOBODY, Actor, Health, PinNeededError
@@ -350,7 +351,7 @@ class Taps:
             yield
         except StoreError as error:
             if self._health.problem is None:
-                log.error("panel store refuses: %s", error)
+                log.error("panel store refuses: %s", numbered(words.store_problem(str(error)), str(error)))
             self._health.problem = words.store_problem(str(error))
             raise
         if self._health.problem is not None:

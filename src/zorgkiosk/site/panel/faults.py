@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zorgkiosk.site.faults import CONDITIONS, coded
 from zorgkiosk.site.panel.known import Known
 from zorgkiosk.site.panel.language import phrase, say
 from zorgkiosk.site.store import StateValue
@@ -34,11 +35,14 @@ def fault(known: Known) -> Fault | None:
         "sync": known.sync,
     }
     if any(PREFIX + FULL in state for state in states.values()):
-        return Fault(say(_FULL), say(CALL))
+        return Fault(say(_FULL), coded(say(CALL), CONDITIONS[FULL]))
     taps = [value for key, value in known.panel.items() if key.startswith(_BY_HAND)]
     for unit, state in states.items():
         damaged = state.get(PREFIX + DAMAGED)
         if damaged is not None and not any(known.age_s(tap) < known.age_s(damaged) for tap in taps):
             todo = say("Tik de aantallen opnieuw.") if unit == "panel" and known.config.capacity else say(CALL)
-            return Fault(say("De opslag van %(whose)s was beschadigd en is vernieuwd.", whose=say(_WHOSE[unit])), todo)
+            return Fault(
+                say("De opslag van %(whose)s was beschadigd en is vernieuwd.", whose=say(_WHOSE[unit])),
+                coded(todo, CONDITIONS[DAMAGED]),
+            )
     return None

@@ -14,6 +14,7 @@ from threading import Event
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.config_serial import SerialPanel
+from zorgkiosk.site.faults import DISPLAY_AWAY, coded
 from zorgkiosk.site.panel.actions import RefusedError, Taps
 from zorgkiosk.site.panel.keys import press
 from zorgkiosk.site.panel.known import Look
@@ -103,7 +104,7 @@ class DisplayThread:
 
     def _lost(self, problem: str) -> None:
         if problem != self._problem:
-            log.warning("serial panel %s: %s", self._section.name, problem)
+            log.warning("serial panel %s: %s", self._section.name, coded(problem, DISPLAY_AWAY))
         self._works, self._problem = False, problem
 
 

@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.config_plates import PANEL_USER, LocalBroker
+from zorgkiosk.site.faults import PLATES_BROKER_AWAY, coded
 from zorgkiosk.site.panel import home_assistant
 from zorgkiosk.site.panel import openhasp_protocol as protocol
 from zorgkiosk.site.panel.actions import RefusedError, Taps
@@ -213,7 +214,7 @@ class Plates:
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble != self._told_trouble:
-            log.warning("local broker: %s", trouble)
+            log.warning("local broker: %s", coded(trouble, PLATES_BROKER_AWAY))
             self._told_trouble = trouble
 
 

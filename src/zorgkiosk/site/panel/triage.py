@@ -10,12 +10,14 @@ from zorgkiosk.contract.events import Triage
 from zorgkiosk.site import facts
 from zorgkiosk.site.config_telephony import Desk
 from zorgkiosk.site.facts import DeskFact, DeskPresence, DeskState, LineFact, OverflowSwitch
+from zorgkiosk.site.faults import numbered
 from zorgkiosk.site.panel import words
 from zorgkiosk.site.panel.alarms import Alarm, alarm
 from zorgkiosk.site.panel.known import Known, LostSeen
-from zorgkiosk.site.panel.language import say
+from zorgkiosk.site.panel.language import phrase, say
 
 DESKS_A_PAGE = 6
+_SILENT = phrase("Onbekend: de telefonie is stil.")
 TRIAGE_STALE_S = 25.0
 """Telephony says `triage` at least every 20 s, far more often while callers wait."""
 
@@ -183,7 +185,7 @@ def _overflow(known: Known, triage: Triage | None, line: LineFact | None) -> Ove
     titles = {partner.name: partner.title for partner in known.config.partner}
     switch = facts.read(OverflowSwitch, known.panel.get("overflow")) or OverflowSwitch()
     if triage is None:
-        helps: tuple[str, ...] = (say("Onbekend: de telefonie is stil."),)
+        helps: tuple[str, ...] = (numbered(_SILENT, say(_SILENT)),)
     else:
         helps = (
             *(

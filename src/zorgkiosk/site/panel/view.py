@@ -10,7 +10,7 @@ from zorgkiosk.contract.status import Ack
 from zorgkiosk.site import facts
 from zorgkiosk.site.config import CapacityItem, SiteConfig
 from zorgkiosk.site.facts import LinkFact
-from zorgkiosk.site.faults import numbered
+from zorgkiosk.site.faults import GENERAL, number, numbered
 from zorgkiosk.site.panel import reminder, words
 from zorgkiosk.site.panel.cause import say_cause
 from zorgkiosk.site.panel.faults import fault
@@ -85,7 +85,9 @@ def line(known: Known) -> Line:
     pending = _pending(known)
     undo = bool(pending)
     if known.problem is not None:
-        return Line(say("Kon niet bewaren: %(problem)s", problem=say(known.problem)), "alarm", undo)
+        told = say(known.problem)
+        told = told if number(known.problem) == GENERAL else numbered(known.problem, told)  # "tap again" needs nobody
+        return Line(say("Kon niet bewaren: %(problem)s", problem=told), "alarm", undo)
     if pending:
         rested_s = min(known.age_s(known.panel[f"pending/{code}"]) for code in pending)
         left_s = max(0, math.ceil(known.config.panel.undo_s - rested_s))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from zorgkiosk.contract.events import Said, format_instant, parse_instant
 from zorgkiosk.site.clock import Clock
 from zorgkiosk.site.facts import SeenFact, read
+from zorgkiosk.site.faults import CLOCK_UNSET, coded
 from zorgkiosk.site.store import Store
+
+log = logging.getLogger(__name__)
 
 SEEN_EVERY_S = 3600.0
 """Often enough for certificates that live for months, seldom enough for an SD card."""
@@ -35,6 +39,7 @@ class ClockFloor:
         known = read(SeenFact, store.view().state().get("clock"))
         self._seen = _NEVER if known is None else parse_instant(known.at)
         self._kept_at_s: float | None = None
+        self._told = False
 
     def passed(self) -> datetime | None:
         """None while the clock is right, else an instant that has certainly passed (aware UTC)."""
@@ -46,7 +51,11 @@ class ClockFloor:
             return
         now = self._clock.said()
         if not now.clock_synced:
+            if not self._told:
+                log.warning("sync: %s", coded("the clock of this box is not synchronised", CLOCK_UNSET))
+            self._told = True
             return
+        self._told = False
         # A clock that was put back was wrong before: what is right now counts, also when it is earlier.
         self._seen, self._kept_at_s = now.at, now_s
         with self._store.transaction() as change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from zorgkiosk.contract.events import DeviceHealth
+from zorgkiosk.site.faults import CONDITIONS, coded
 from zorgkiosk.site.store import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Health:
             return
         with self._store.transaction() as change:
             self.report(change, condition, ok=ok)
+        log.warning("sync: %s", f"{condition} is over" if ok else coded(condition, CONDITIONS[condition]))
         (self._bad.discard if ok else self._bad.add)(condition)
 
     def happened(self, condition: str, sentence: str, now_s: float) -> None:
@@ -36,7 +38,7 @@ class Health:
         if now_s - self._reported_at_s.get(condition, -REPEAT_S) < REPEAT_S:
             return
         self._reported_at_s[condition] = now_s
-        log.warning("sync: %s (%d so far): %s", condition, count, sentence)
+        log.warning("sync: %s (%d so far): %s", condition, count, coded(sentence, CONDITIONS[condition]))
         with self._store.transaction() as change:
             change.report(DeviceHealth(unit="sync", condition=condition, ok=False, count=min(count, 9999)))
 
