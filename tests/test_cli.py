@@ -48,8 +48,9 @@ def test_check_says_every_problem_and_the_cure(site_file: Path, capsys: pytest.C
 
 
 def test_check_of_a_hub(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(DEMO / "hub" / "hub.toml")]) == 0
-    assert "good" in capsys.readouterr().out
+    assert main(["check", str(DEMO / "hub" / "hub.toml")]) == 78
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3 and all("is not there: put it there, or write where it is" in each for each in told)
 
 
 @pytest.mark.parametrize(

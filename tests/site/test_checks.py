@@ -305,3 +305,20 @@ def test_a_key_is_its_owner_s(folder: Path, mode: int, told: str) -> None:
     (folder / "hap-noord.key").chmod(mode)
     sentences = [each for each in found(folder, VALID) if "hub.key_file" in each]
     assert len(sentences) == bool(told) and all(f"key_file: {told}" in each for each in sentences)
+
+
+def test_a_hub_is_known_by_its_sections_and_its_files_are_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "oost.toml"
+    text = (ANNOUNCEMENTS.parent / "hub" / "hub.toml").read_text()
+    file.write_text(text)
+    assert main(["check", str(file)]) == 78
+    told = capsys.readouterr().err
+    assert all(f"broker.{key}: {folder}/pki/" in told for key in ("ca_file", "certificate_file", "key_file")), told
+    Authority.create(folder / "pki").issue("hub-intake")
+    assert main(["check", str(file)]) == 0
+    assert f"{file}: good" in capsys.readouterr().out
+    shutil.copy(folder / "hap-noord.key", folder / "pki" / "hub-intake.key")
+    assert main(["check", str(file)]) == 78
+    assert "broker.key_file: does not belong to certificate_file" in capsys.readouterr().err

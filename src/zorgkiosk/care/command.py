@@ -15,8 +15,8 @@ from zorgkiosk.care.show import settings
 from zorgkiosk.care.trial import say
 from zorgkiosk.care.update import command as update
 from zorgkiosk.config_file import ConfigError, Problem, read, validate
-from zorgkiosk.hub.config import HubConfig, load_hub
-from zorgkiosk.site.checks import check_site
+from zorgkiosk.hub.config import HubConfig
+from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems
 from zorgkiosk.site.config import SiteConfig
 
 EX_OK, EX_CONFIG = 0, 78
@@ -47,15 +47,33 @@ def problems_of(file: Path, region: Path | None = None) -> tuple[Problem, ...]:
     """All that is wrong with `file`, a hub's or a site's."""
     if file.is_dir():
         return (Problem.of_file(file, "is a folder: name the site.toml or hub.toml in it"),)
-    if file.name.startswith("hub"):
-        try:
-            load_hub(file)
-        except ConfigError as error:
-            return error.found
-        return ()
+    if _is_hub(file):
+        return _check_hub(file, datetime.now(UTC))
     folder = region or file.resolve().parent.parent.parent  # REGION_DIR/sites/NAME/site.toml
     known = sites_of(folder) if region or (folder / "region.toml").exists() else None
     return check_site(file, datetime.now(UTC), known)
+
+
+def _is_hub(file: Path) -> bool:
+    """A hub's file has a `[broker]`, and of `[[site]]` a list; one that cannot be read is known by its name."""
+    try:
+        content = read(file).content
+        return file.name.startswith("hub") or ("broker" in content and isinstance(content.get("site"), list))
+    except ConfigError:
+        return file.name.startswith("hub")
+
+
+def _check_hub(file: Path, now: datetime) -> tuple[Problem, ...]:
+    try:
+        written = read(file)
+        broker = validate(HubConfig, written).broker
+    except ConfigError as error:
+        return error.found
+    return (
+        *file_problems(broker, ("broker",), written),
+        *certificate_problems(broker.certificate_file, None, now, ("broker",), written),
+        *pair_problems(broker, written, "broker"),
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -88,7 +106,7 @@ def _record(problem: Problem) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    kind = HubConfig if options.file.name.startswith("hub") else SiteConfig
+    kind = HubConfig if _is_hub(options.file) else SiteConfig
     written = read(options.file, secrets=options.file.with_name("secrets.toml"))
     say(*settings(validate(kind, written), written))
     return EX_OK

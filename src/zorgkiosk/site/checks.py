@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -155,16 +155,17 @@ def _unreadable(file: Path) -> str:
 
 
 def certificate_problems(
-    file: Path, name: str, now: datetime, key: tuple[str, ...], written: Written
+    file: Path, name: str | None, now: datetime, key: tuple[str, ...], written: Written
 ) -> Iterator[Problem]:
-    """A certificate that is none, is somebody else's, or ends soon."""
+    """A certificate that is none, is somebody else's than `name`'s, or ends soon."""
     certificate = read_certificate(file)
     at = (*key, "certificate_file")
+    wanted = "the hub's own" if name is None else f"the one that was issued for {name}"
     if certificate is None:
         if not _unreadable(file):
-            yield written.problem(at, f"{file} holds no certificate (PEM): copy the one that was issued for {name}")
+            yield written.problem(at, f"{file} holds no certificate (PEM): copy {wanted}")
         return
-    if (whose := common_name(certificate)) != name:
+    if name is not None and (whose := common_name(certificate)) != name:
         yield written.problem(at, f"{file} is the certificate of '{whose}', not of '{name}': copy the right one")
     yield from _age(certificate, file, now, at, written)
 
@@ -182,7 +183,18 @@ def _age(
         yield written.problem(at, f"{file} is valid from {starts:%Y-%m-%d %H:%M} UTC only: is the clock right?")
 
 
-def pair_problems(hub: Hub, written: Written) -> Iterator[Problem]:
+class Credentials(Protocol):
+    """A section that names the three files of one certificate."""
+
+    @property
+    def ca_file(self) -> Path: ...
+    @property
+    def certificate_file(self) -> Path: ...
+    @property
+    def key_file(self) -> Path: ...
+
+
+def pair_problems(hub: Credentials, written: Written, section: str = "hub") -> Iterator[Problem]:
     """Key and CA that belong to another certificate."""
     certificate = read_certificate(hub.certificate_file)
     if certificate is None:
@@ -192,17 +204,19 @@ def pair_problems(hub: Hub, written: Written) -> Iterator[Problem]:
         try:
             key = serialization.load_pem_private_key(hub.key_file.read_bytes(), None)
         except (ValueError, TypeError):
-            yield written.problem(("hub", "key_file"), "holds no private key without a password (PEM)")
+            yield written.problem((section, "key_file"), "holds no private key without a password (PEM)")
         else:
             if key.public_key() != ours:
-                yield written.problem(("hub", "key_file"), "does not belong to certificate_file: copy both of one pair")
+                yield written.problem(
+                    (section, "key_file"), "does not belong to certificate_file: copy both of one pair"
+                )
     authority = read_certificate(hub.ca_file)
     if authority is None:
         if not _unreadable(hub.ca_file):
-            yield written.problem(("hub", "ca_file"), f"{hub.ca_file} holds no certificate (PEM)")
+            yield written.problem((section, "ca_file"), f"{hub.ca_file} holds no certificate (PEM)")
     elif not _issued(authority, certificate):
         sentence = "is not the CA that issued certificate_file: copy both from the same region"
-        yield written.problem(("hub", "ca_file"), sentence)
+        yield written.problem((section, "ca_file"), sentence)
 
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
