@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from zorgkiosk.toml_places import Key, Place, nearest, places
@@ -59,6 +59,15 @@ class Section(BaseModel):
         choices = list(allowed)
         return f"{key} '{value}' is not known{_did_you_mean(value, choices) or ', one of: ' + ', '.join(choices)}"
 
+
+def _is_host(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_.:-]{1,253}", value) is None or value.count(":") == 1:
+        raise ValueError(f"'{value}' is no host: write a name or an address alone, such as \"hub.example\"")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_is_host)]
+"""What a broker is reached by: no address of a web page, no port, no space."""
 
 Config = TypeVar("Config", bound=Section)
 

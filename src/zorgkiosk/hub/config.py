@@ -10,7 +10,7 @@ from pydantic import Field, IPvAnyAddress, field_validator, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from zorgkiosk.config_file import Section, load
+from zorgkiosk.config_file import Host, Section, load
 from zorgkiosk.contract.names import Code
 from zorgkiosk.speech import Language
 
@@ -56,8 +56,8 @@ class Broker(Section):
     """
 
     kind: Literal["mqtt", "amqp"] = "mqtt"
-    host: str
-    hosts: tuple[str, ...] = ()
+    host: Host
+    hosts: tuple[Host, ...] = ()
     port: Port = 8883
     ca_file: Path
     certificate_file: Path

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from zorgkiosk.capacity.catalog import CATEGORIES, Category
-from zorgkiosk.config_file import Section, load
+from zorgkiosk.config_file import Host, Section, load
 from zorgkiosk.contract.capacity import LIMITS
 from zorgkiosk.contract.names import Code
 from zorgkiosk.contract.status import Freshness
@@ -47,7 +47,7 @@ class Site(Section):
 class Hub(Section):
     """The region's broker, and the certificate that says who we are (its name is the site's name)."""
 
-    host: str
+    host: Host
     port: Port = 8883
     ca_file: Path
     certificate_file: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -142,6 +143,15 @@ class Partner(Section):
     """How long a call may wait at the partner before another one is asked."""
     redirect_to: RedirectTo | None = None
     """Where the trunk is sent with `handover = "redirect"`."""
+
+    @field_validator("agreed_on")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"'{value}' is no day: write year, month and day as in 2026-01-31") from None
+        return value
 
     @field_validator("hours")
     @classmethod
