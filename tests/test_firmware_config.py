@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from shipped import FIRMWARE
 from zorgkiosk.capacity.catalog import CATEGORIES
@@ -81,6 +82,12 @@ def test_the_shipped_triage_centres_are_valid_once_they_have_passwords(
 @pytest.mark.parametrize("file", ["hub/hub.toml", "hub/cluster/hub.toml", "demo/hub/hub.toml"])
 def test_the_shipped_hubs_are_valid(file: str) -> None:
     assert {site.name for site in load_hub(FIRMWARE / file).site} == {"hap-noord", "hap-zuid", "vvt-linde"}
+
+
+def test_the_shipped_cluster_asks_its_database_for_tls() -> None:
+    asked = make_url(load_hub(FIRMWARE / "hub" / "cluster" / "hub.toml").hub.database).query
+    assert (asked["sslmode"], asked["sslrootcert"]) == ("verify-full", "/etc/zorgkiosk/pki/ca.pem")
+    assert "\nssl = on\n" in (FIRMWARE / "hub" / "cluster" / "postgresql.conf").read_text()
 
 
 def test_the_shipped_cluster_is_what_its_hub_renders() -> None:

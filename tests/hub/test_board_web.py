@@ -114,6 +114,20 @@ def test_a_bad_request_gets_one_clean_sentence(
         assert list(answer.get_json()) == ["error"]
 
 
+@pytest.mark.parametrize("path", ["/", "/inhoud", "/api/v1/sites", "/healthz", "/metrics", "/static/board.js"])
+def test_a_page_under_a_foreign_name_reads_nothing_of_the_board(tmp_path: Path, inbox: Inbox, path: str) -> None:
+    settings = config(f"sqlite:///{tmp_path / 'hub.db'}")
+    named = settings.model_copy(update={"board": settings.board.model_copy(update={"names": ("bord.regio.example",)})})
+    outlook = Outlook.on(named.hub.database, named.site)
+    asked = create_app(Source(named, outlook, lambda: NOON)).test_client()
+    for host in ("evil.example", "evil.example:8090", "127.0.0.1.evil.example", "bord.regio.example.evil.example"):
+        answer = asked.get(path, headers={"Host": host})
+        assert answer.status_code == 403 and "[board] names" in answer.text and "Linde" not in answer.text
+    for host in ("localhost", "127.0.0.1:8090", "192.0.2.7", "[::1]:8090", "BORD.regio.example:443"):
+        assert asked.get(path, headers={"Host": host}).status_code == 200, host
+    outlook.close()
+
+
 def test_without_a_database_it_says_so_and_recovers_by_itself(client: FlaskClient, tmp_path: Path) -> None:
     assert client.get("/healthz").status_code == 503
     assert client.get("/api/v1/sites").status_code == 503 and client.get("/inhoud").status_code == 503

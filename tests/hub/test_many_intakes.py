@@ -165,6 +165,12 @@ def test_an_intake_tells_how_it_is(region: Region) -> None:
     assert counted(region.watch_port, "zorgkiosk_hub_events_known_total") == 1
     assert counted(region.watch_port, "zorgkiosk_hub_ack_seconds_count") == 2
     health = f"http://127.0.0.1:{region.watch_port}/healthz"
+    for path in ("healthz", "metrics"):
+        rebound = urllib.request.Request(
+            f"http://127.0.0.1:{region.watch_port}/{path}", headers={"Host": "evil.example"}
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(rebound, timeout=5)  # noqa: S310 - http, to ourselves
     assert urllib.request.urlopen(health, timeout=5).status == 200
     region.broker.kill()
     wait_for(lambda: counted(region.watch_port, "zorgkiosk_hub_broker_connected") == 0, "the broker to be missed")

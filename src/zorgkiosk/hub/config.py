@@ -15,6 +15,7 @@ from zorgkiosk.contract.names import Code
 from zorgkiosk.speech import Language
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
 Kind = Literal["hap", "vvt", "seh", "ggz", "so", "apotheek"]
 """What a site is; a triage centre (`hap`) has a card on the board, the others a row also before they were heard."""
@@ -67,13 +68,15 @@ class Broker(Section):
 
 
 class Board(Section):
-    """The board's web server. Beyond loopback it belongs behind the region's own web proxy with TLS.
+    """The board's web server: plain HTTP. Beyond loopback it belongs behind the region's own web proxy with TLS.
 
+    `names`: by which browsers ask for it there; addresses and `localhost` are always answered.
     `language`: of everything on the board.
     """
 
     address: IPvAnyAddress = IPv4Address("127.0.0.1")
     port: Port = 8090
+    names: tuple[HostName, ...] = ()
     language: Language = "nl"
 
 

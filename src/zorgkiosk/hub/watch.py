@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from zorgkiosk.hub.asked_as import LOCAL, is_foreign
 from zorgkiosk.hub.metrics import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
+        if is_foreign(self.headers.get("Host", LOCAL)):
+            self._answer(403, {"error": "ask by address or as localhost"})
+            return
         match self.path:
             case "/healthz":
                 sentence = self.told()

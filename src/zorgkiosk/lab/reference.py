@@ -40,6 +40,7 @@ _PATTERNS = {
     r"^\d{4}-\d\d-\d\d$": "a date, YYYY-MM-DD",
     r"^[a-z0-9_-]{1,40}$": "1 to 40 of a–z, 0–9, `_`, `-`",
     r"^[a-z][a-z0-9-]{0,30}$": "a Linux user",
+    r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$": "a DNS name",
 }
 _UNITS = {"s": "s", "min": "min", "days": "days", "mb": "MB"}
 

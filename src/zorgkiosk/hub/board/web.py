@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request, url_for
 from flask_babel import Babel, gettext
-from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, ServiceUnavailable
 
 from zorgkiosk.contract.events import format_instant
+from zorgkiosk.hub.asked_as import is_foreign
 from zorgkiosk.hub.board import view
 from zorgkiosk.hub.board.language import DOMAIN, LOCALE, phrase, speaking
 from zorgkiosk.hub.config import HubConfig
@@ -72,6 +73,7 @@ def create_app(source: Source) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(pages)
     app.register_error_handler(HTTPException, _refuse)
+    app.before_request(_guard)
     app.after_request(_with_headers)
     return app
 
@@ -117,6 +119,11 @@ def metrics() -> Response:
     except OutlookError:
         reports = None
     return Response(board_text(reports, source.now()), content_type=CONTENT_TYPE)
+
+
+def _guard() -> None:
+    if is_foreign(request.host, _source().config.board.names):
+        raise Forbidden(phrase("Onder deze naam is het bord hier niet bekend: schrijf hem in [board] names."))
 
 
 def _source() -> Source:
