@@ -1,5 +1,6 @@
 """What is shipped for technicians is true: the reference names every key, the shipped configs are valid."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,13 @@ def test_the_shipped_cluster_is_what_its_hub_renders() -> None:
     assert (folder / "enabled_plugins").read_text() == rabbitmq.PLUGINS + "\n"
     assert config.broker.port == nodes[0].amqp_port
     assert f"rabbitmqctl eval '{rabbitmq.ELECTION}'" in (folder / "zorgkiosk-mqtt-election.service").read_text()
+
+
+def test_the_package_ships_what_the_reference_points_to() -> None:
+    build = (FIRMWARE / "package" / "build").read_text(encoding="utf-8")
+    [line] = [line for line in build.splitlines() if line.endswith("usr/share/zorgkiosk; done")]
+    put = line.split(" in ", 1)[1].split(";", 1)[0].split()
+    begin = (FIRMWARE / "README.md").read_text(encoding="utf-8").split("\n## On a box", 1)[0]
+    named = {path.split("/", 1)[0] for path in re.findall(r"`([a-z]+/[a-z./]*)`", begin)} - {"udev"}  # in /usr/lib
+    assert {"region", "demo"} <= named <= {*put}
+    assert all((FIRMWARE / each).exists() for each in put)
