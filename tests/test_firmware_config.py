@@ -1,6 +1,7 @@
 """What is shipped for technicians is true: the reference names every key, the shipped configs are valid."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,8 @@ def test_the_package_ships_what_the_reference_points_to() -> None:
     named = {path.split("/", 1)[0] for path in re.findall(r"`([a-z]+/[a-z./]*)`", begin)} - {"udev"}  # in /usr/lib
     assert {"region", "demo"} <= named <= {*put}
     assert all((FIRMWARE / each).exists() for each in put)
+
+
+def test_the_changes_are_dated_and_the_newest_stands_first() -> None:
+    dates = re.findall(r"^\| ([^|]*?) \| [^|]+ \| [^|]+ \|$", chapter("Changes"), re.MULTILINE)[1:]
+    assert len(dates) > 5 and [date.fromisoformat(day).isoformat() for day in dates] == sorted(dates, reverse=True)
