@@ -192,6 +192,11 @@ def test_a_foreign_page_cannot_tap(panel: Panel, headers: dict[str, str], caplog
     assert panel.state() == {} and len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_foreign_page_holds_no_place_of_those_who_listen(panel: Panel, site: str) -> None:
+    assert browser(panel).get("/live/capacity/1", headers={"Sec-Fetch-Site": site}).status_code == 403
+
+
 def test_a_page_of_ours_can_tap_by_either_header_and_by_both_names(panel: Panel) -> None:
     client = browser(panel)
     for headers in (

@@ -28,7 +28,7 @@ from zorgkiosk.site.panel.view import Header, header
 from zorgkiosk.site.panel.web import sound
 from zorgkiosk.site.panel.web.door import LOOPBACK, Door
 from zorgkiosk.site.panel.web.form import is_live, yes
-from zorgkiosk.site.panel.web.guard import is_foreign_host, is_foreign_tap
+from zorgkiosk.site.panel.web.guard import is_foreign_host, is_foreign_listener, is_foreign_tap
 from zorgkiosk.site.panel.web.live import Live, Picture, Places
 from zorgkiosk.site.panel.web.pin_pages import add_pin_pages
 from zorgkiosk.site.panel.web.sizes import stylesheet
@@ -280,7 +280,8 @@ def _seen(values: list[str]) -> Iterator[tuple[str, int | str]]:
 
 
 def _refuse_strangers(names: Collection[str]) -> None:
-    if is_foreign_host(request, names) or (request.method == "POST" and is_foreign_tap(request)):
+    foreign = is_foreign_host(request, names) or (request.method == "POST" and is_foreign_tap(request))
+    if foreign or (request.endpoint == "live" and is_foreign_listener(request)):
         abort(403)
 
 

@@ -24,3 +24,8 @@ def is_foreign_tap(request: Request) -> bool:
     if site is None and origin is None:
         return True
     return site not in (None, "same-origin") or origin not in (None, f"{request.scheme}://{request.host}")
+
+
+def is_foreign_listener(request: Request) -> bool:
+    """A stream that a page of elsewhere opened: it cannot read it, but it would hold a place of the few there are."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
