@@ -139,7 +139,7 @@ def quickly_served(client: Client, centre: BusyCentre) -> None:
     begin_s = time.monotonic()
     assert client.ask("GET", "/login").status == 200
     assert centre.ask("GET", "/triage/1")[0] == 200
-    assert time.monotonic() - begin_s < 2, "strangers were waited for"
+    assert time.monotonic() - begin_s < 4, "strangers were waited for"
 
 
 @pytest.mark.parametrize("sources", [1, STRANGERS])
