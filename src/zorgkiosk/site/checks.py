@@ -134,11 +134,12 @@ def plates_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
 
 
 def file_problems(section: Section, key: tuple[str, ...], written: Written) -> Iterator[Problem]:
-    """A `*_file` that is not there or cannot be read."""
+    """A `*_file` that is not there or cannot be read. A list of revoked certificates may be made later."""
     for name in type(section).model_fields:
         file = getattr(section, name)
         if name.endswith("_file") and isinstance(file, Path) and (fault := _unreadable(file)):
-            yield written.problem((*key, name), f"{file} {fault}: put it there, or write where it is")
+            told = written.problem((*key, name), f"{file} {fault}: put it there, or write where it is")
+            yield replace(told, severity="warning") if name == "revoked_file" and not file.exists() else told
         elif name == "key_file" and isinstance(file, Path) and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o027:
             who = "everybody can read" if mode & 0o007 else "its group can change"
             yield written.problem((*key, name), f"{who} {file}: chmod 600 {file}")
