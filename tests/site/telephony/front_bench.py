@@ -86,15 +86,16 @@ class Bench:
         return answer
 
     def try_password(
-        self, phone: Peer, user: str, password: str, *, expires_s: int = 60, timeout_s: float = 0.02
-    ) -> Message | None:
+        self, phone: Peer, user: str, password: str, *, expires_s: int = 60, timeout_s: float = 0.02,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> Message | None:  # fmt: skip
         """The same for one whom the front may meet with silence: None then."""
         asked = self._ask_to_register(phone, user, expires_s)
         challenge = phone.maybe(lambda message: message.get("Call-ID") == asked["Call-ID"], timeout_s)
         if challenge is None:
             return None
         answer = digest(challenge["WWW-Authenticate"], "REGISTER", asked.uri, user, password)
-        told = self._ask_to_register(phone, user, expires_s, ("Authorization", answer))
+        told = self._ask_to_register(phone, user, expires_s, ("Authorization", answer), *headers)
         return phone.maybe(lambda message: message.get("Call-ID") == told["Call-ID"], timeout_s)
 
     def borrowed_challenge(self, guesser: Peer, phone: Peer, user: str) -> None:

@@ -137,7 +137,7 @@ class Peer:
                 ("To", to or f"<{uri}>"),
                 ("Call-ID", call_id or f"call-{number}-{time.monotonic_ns()}"),
                 ("CSeq", f"{cseq} {method}"),
-                ("Contact", f"<{self.contact}>"),
+                *(() if any(name in ("Contact", "m") for name, _ in headers) else (("Contact", f"<{self.contact}>"),)),
                 *headers,
                 *content,
             ),

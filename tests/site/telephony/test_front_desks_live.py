@@ -27,6 +27,35 @@ def test_a_phone_registers_with_its_password_and_is_rung_without_our_headers(ben
     assert moved.reply_to(bench.invite(moved, body=AVP)).code == 403  # a phone cannot call
 
 
+ELSEWHERE = (
+    "<sip:112@{exchange}>", "<sip:09061234567@{exchange}>", "sip:112@{exchange}", "<tel:112>",
+    "<sip:112@{own};maddr={exchange_host}>", "<sip:{own}>, <sip:112@{exchange}>", '"<sip:{own}>" <sip:112@{exchange}>',
+    "<sip:{own};transport=tcp>", "<sip:112@localhost>", "<sip:112@{own}?Route=%3Csip:{exchange}%3E>",
+)  # fmt: skip
+
+
+def test_a_phone_is_rung_at_its_own_address_only_whatever_contact_it_names(bench: Bench) -> None:
+    worker, desk, exchange = bench.worker(0), bench.caller("127.0.71.61"), bench.exchange()
+    address, port = exchange.local
+    places = {"exchange": f"{address}:{port}", "exchange_host": address, "own": "{}:{}".format(*desk.local)}
+    named = [(("Contact", each.format(**places)),) for each in ELSEWHERE]
+    named.append((("m", f"<sip:112@{address}:{port}>"),))
+    named.append((("Contact", f"<{desk.contact}>"), ("Contact", f"<sip:112@{address}:{port}>")))
+    everywhere = (("Contact", "*"),)
+    signed_off = bench.try_password(desk, "desk2", PASSWORD, expires_s=0, headers=everywhere, timeout_s=2.0)
+    assert signed_off is not None and signed_off.code == 200
+    for headers in named:
+        answer = bench.try_password(desk, "desk2", PASSWORD, headers=headers, timeout_s=2.0)
+        assert answer is not None and answer.code == 403, headers
+        time.sleep(0.3)  # so few a second that they are no flood
+    assert worker.reply_to(worker.request("INVITE", "sip:desk2@desk", body=AVP)).code == 480
+    assert exchange.maybe(an_invite, 0.05) is None
+    own = (("Contact", f'"Desk 2" <{desk.contact};ob>;+sip.instance="<urn:uuid:1>"'),)
+    answer = bench.try_password(desk, "desk2", PASSWORD, headers=own, timeout_s=2.0)
+    assert answer is not None and answer.code == 200
+    ringing(worker, desk, "sip:desk2@desk")
+
+
 def test_an_unknown_phone_hears_nothing_and_guessing_is_cut_off(bench: Bench) -> None:
     registrar = f"sip:{bench.parameters.address}"
     unknown, guesser = bench.caller(STRANGER), bench.caller("127.0.71.67")
