@@ -30,7 +30,8 @@ def test_a_phone_registers_with_its_password_and_is_rung_without_our_headers(ben
 ELSEWHERE = (
     "<sip:112@{exchange}>", "<sip:09061234567@{exchange}>", "sip:112@{exchange}", "<tel:112>",
     "<sip:112@{own};maddr={exchange_host}>", "<sip:{own}>, <sip:112@{exchange}>", '"<sip:{own}>" <sip:112@{exchange}>',
-    "<sip:{own};transport=tcp>", "<sip:112@localhost>", "<sip:112@{own}?Route=%3Csip:{exchange}%3E>",
+    "<sip:{own};transport=tcp>", "<sip:{own};user=phone;transport=TLS>", "<sip:{own};ob;MADDR={exchange_host}>",
+    "<sip:112@localhost>", "<sip:112@{own}?Route=%3Csip:{exchange}%3E>",
 )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def test_a_phone_is_rung_at_its_own_address_only_whatever_contact_it_names(bench
     worker, desk, exchange = bench.worker(0), bench.caller("127.0.71.61"), bench.exchange()
     address, port = exchange.local
     places = {"exchange": f"{address}:{port}", "exchange_host": address, "own": "{}:{}".format(*desk.local)}
-    named = [(("Contact", each.format(**places)),) for each in ELSEWHERE]
+    named: list[tuple[tuple[str, str], ...]] = [(("Contact", each.format(**places)),) for each in ELSEWHERE]
     named.append((("m", f"<sip:112@{address}:{port}>"),))
     named.append((("Contact", f"<{desk.contact}>"), ("Contact", f"<sip:112@{address}:{port}>")))
     everywhere = (("Contact", "*"),)
@@ -50,7 +51,7 @@ def test_a_phone_is_rung_at_its_own_address_only_whatever_contact_it_names(bench
         time.sleep(0.3)  # so few a second that they are no flood
     assert worker.reply_to(worker.request("INVITE", "sip:desk2@desk", body=AVP)).code == 480
     assert exchange.maybe(an_invite, 0.05) is None
-    own = (("Contact", f'"Desk 2" <{desk.contact};ob>;+sip.instance="<urn:uuid:1>"'),)
+    own = (("Contact", f'"Desk 2" <{desk.contact};user=phone;transport=UDP;ob>;+sip.instance="<urn:uuid:1>"'),)
     answer = bench.try_password(desk, "desk2", PASSWORD, headers=own, timeout_s=2.0)
     assert answer is not None and answer.code == 200
     ringing(worker, desk, "sip:desk2@desk")
