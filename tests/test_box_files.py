@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -101,6 +102,27 @@ def test_the_front_is_started_as_the_code_starts_it() -> None:
         Path("/a"), Path("/b"), Path("/c"),
     )  # fmt: skip
     assert values(FRONT, "ExecStart") == ["", " ".join(("/usr/sbin/kamailio", *front.command(parameters)[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("file", "section"), [(SYSTEMD / "zorgkiosk-telephony.service", "telephony"), (FRONT, "front")]
+)
+def test_a_site_without_calls_is_no_failure_and_a_config_that_cannot_be_read_is_one(
+    file: Path, section: str, tmp_path: Path
+) -> None:
+    """systemd skips the unit for 1 to 254 and fails it for 255 (systemd.service(5), ExecCondition=)."""
+    [condition] = values(file, "ExecCondition")
+    config = tmp_path / "site.toml"
+
+    def code() -> int:
+        words = shlex.split(condition.replace("$$", "$").replace("/etc/zorgkiosk/site.toml", str(config)))
+        return subprocess.run(words, check=False, capture_output=True).returncode
+
+    assert code() == 255
+    config.write_text(f"[panel]\nport = 1\n# [{section}]\n")
+    assert code() == 1
+    config.write_text(f"[panel]\nport = 1\n  [ {section} ]\n")
+    assert code() == 0
 
 
 def test_open_ports_are_those_of_the_configuration() -> None:
