@@ -178,7 +178,7 @@ def live(box: Box) -> None:
     plate.connect()
     wait_for(lambda: plate.objects, "the plate's page")
     for number in NUMBERS:
-        plate.say("state/p1b1", f'{{"event":"{number}"}}')
+        plate.say("state/p1b13", f'{{"event":"{number}"}}')
         plate.say(f"state/{number}", number)
     wait_for(lambda: "messages refused" in box.log, "the plate's nonsense is told")
     plate.drop(abruptly=False)
