@@ -125,6 +125,27 @@ def test_a_site_without_calls_is_no_failure_and_a_config_that_cannot_be_read_is_
     assert code() == 0
 
 
+def test_a_screen_that_was_left_dark_is_light_again(tmp_path: Path) -> None:
+    """The script itself; the folder stands for /sys/class/backlight, and `busctl` writes there what logind would."""
+    light = tmp_path / "lights" / "rpi"
+    light.mkdir(parents=True)
+    (light / "max_brightness").write_text("255\n")
+    (light / "brightness").write_text("120\n")
+    script, busctl = tmp_path / "screen", tmp_path / "busctl"
+    script.write_text((FIRMWARE / "kiosk" / "screen").read_text().replace("/sys/class/backlight", str(light.parent)))
+    busctl.write_text(f'#!/bin/sh\nfor last in "$@"; do :; done\necho "$last" >{light}/brightness\n')
+    busctl.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def screen(state: str) -> str:
+        subprocess.run(["sh", str(script), state], env=environment, check=True)
+        return (light / "brightness").read_text().strip()
+
+    assert screen("on") == "255"
+    (light / "brightness").write_text("120\n")
+    assert [screen(state) for state in ("off", "off", "on", "off", "on")] == ["0", "0", "120", "0", "120"]
+
+
 def test_open_ports_are_those_of_the_configuration() -> None:
     rules = (FIRMWARE / "nftables.conf").read_text(encoding="utf-8")
     named = dict(re.findall(r"define (\w+) = ([0-9-]+)", rules))

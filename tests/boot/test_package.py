@@ -21,12 +21,18 @@ def test_units_are_enabled_the_screen_is_not_and_the_command_answers(box: Path) 
     assert "run one unit" in in_root(box, "/opt/zorgkiosk/current/bin/zorgkiosk", "--help")
 
 
-def test_a_purge_leaves_nothing_of_it(box: Path, tmp_path: Path) -> None:
+def test_a_purge_leaves_nothing_of_it_but_a_region_s_authority(box: Path, tmp_path: Path) -> None:
     root = copy_of(box, tmp_path / "root")
+    authority = root / "etc" / "zorgkiosk" / "region" / "pki" / "ca.key"
     try:
+        in_root(root, "systemctl", "enable", "--quiet", "zorgkiosk-kiosk.service")
+        authority.parent.mkdir(parents=True)
+        authority.touch()
         (root / "var" / "lib" / "zorgkiosk" / "panel.db").touch()
         (root / "etc" / "zorgkiosk" / "site.toml").touch()
-        in_root(root, "apt-get", "purge", "-y", "zorgkiosk")
+        assert "/etc/zorgkiosk/region is kept" in in_root(root, "apt-get", "purge", "-y", "zorgkiosk")
+        assert authority.exists() and [each.name for each in authority.parents[2].iterdir()] == ["region"]
+        remove_tree(authority.parents[2])
         found = in_root(root, "find", "/", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*zorgkiosk*", "-print")
         assert [path for path in found.split() if not path.startswith(("/tmp/", "/var/log/"))] == []  # noqa: S108
         assert "zorgkiosk" not in (root / "etc" / "passwd").read_text(encoding="utf-8")

@@ -112,9 +112,9 @@ def test_the_screen_goes_dark_and_a_touch_wakes_it(panel: str) -> None:
         said = Path(folder) / "said"
         recorder = f'#!/bin/sh\necho "$1" >> {said}\n'
         with kiosk({"ZORGKIOSK_PANEL_URL": panel, "ZORGKIOSK_BLANK_S": "5"}, recorder) as screen:
-            wait_for(lambda: said.exists() and said.read_text() == "off\n", "five seconds without a touch")
+            wait_for(lambda: said.exists() and said.read_text() == "on\noff\n", "five seconds without a touch")
             screen.run("wtype", "-s", "1000", "-k", "Shift_L", "-s", "500")
-            wait_for(lambda: said.read_text().startswith("off\non\n"), "it is light again")
+            wait_for(lambda: said.read_text().startswith("on\noff\non\n"), "it is light again")
 
 
 @pytest.mark.parametrize(
