@@ -125,7 +125,7 @@ class Region:
             phone = "desk-1"
             """
             + "".join(
-                f'[[partner]]\nname = "{partner}"\ntitle = "HAP"\naddress = "127.0.0.1"\nagreed_on = "2026-01-01"\n'
+                f'[[partner]]\nname = "{partner}"\ntitle = "HAP"\naddress = "127.0.0.2"\nagreed_on = "2026-01-01"\n'
                 for partner in SITES.get(name, ())
             )
         )
