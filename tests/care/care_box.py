@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.lab.daemon import Daemon
 from zorgkiosk.lab.ports import free_port
+
+WITHIN_S = 60.0
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    until_s = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < until_s, f"waited {WITHIN_S} s for: {what}"
+        time.sleep(0.02)
 
 
 def write_site(folder: Path, authority: Authority, hub_port: int, panel_port: int = 8080, more: str = "") -> Path:

@@ -7,12 +7,11 @@ import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from care_box import NoUnits, write_site
+from care_box import NoUnits, wait_for, write_site
 
 from small_disk import fill
 from small_disk import small_disk as small_disk  # the fixture
@@ -21,13 +20,6 @@ from zorgkiosk.lab.authority import Authority
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 WITHIN_S = 30.0
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    until_s = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < until_s, f"waited {WITHIN_S} s for: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture

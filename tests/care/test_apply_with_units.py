@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from care_box import OwnProcesses, hub_unit, write_site
+from care_box import OwnProcesses, hub_unit, wait_for, write_site
 
 from zorgkiosk.care.apply import Files, Outcome, apply, hub_acknowledged, hub_reached, panel_answers, resume
 from zorgkiosk.care.doctor import findings
@@ -25,13 +25,6 @@ from zorgkiosk.site.store import StoreView
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 WITHIN_S = 60.0
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    until_s = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < until_s, f"waited {WITHIN_S} s for: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture

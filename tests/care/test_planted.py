@@ -8,16 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from care_box import OwnProcesses, write_site
+from care_box import OwnProcesses, wait_for, write_site
 
 from shipped import ANNOUNCEMENTS
 from zorgkiosk.hub.broker import BrokerParameters
@@ -41,7 +40,6 @@ NUMBERS = ("0687654321", "0031687654321")
 """As callers have; here they come in where a stranger can write: addresses of pages, forms, messages of a plate,
 what an exchange says."""
 BROKEN = "Kuiper-too-long-for-a-plate-0123456789"
-WITHIN_S = 30.0
 
 EXCHANGE_PORT = free_port()
 MORE = f"""pin_actions = ["giving"]
@@ -63,13 +61,6 @@ title = "Balie"
 [local_broker]
 address = "127.0.0.1"
 """
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    until_s = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < until_s, f"waited {WITHIN_S} s for: {what}"
-        time.sleep(0.02)
 
 
 @dataclass

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from care_box import OwnProcesses
-from test_apply_with_units import WITHIN_S, wait_for
+from care_box import OwnProcesses, wait_for
+from test_apply_with_units import WITHIN_S
 from test_apply_with_units import box as box  # the fixture
 from update_box import NOW, TRUSTED, deb, sign
 from update_box import box as two_directories
