@@ -54,6 +54,11 @@ def test_the_confinement_is_the_same_in_every_unit(file: Path) -> None:
     assert "ProtectSystem=strict\n" in common(file)
 
 
+@pytest.mark.parametrize("file", [*UNITS, FRONT], ids=lambda file: str(file.stem))
+def test_no_unit_starts_before_what_lasts_is_mounted(file: Path) -> None:
+    assert "/etc/zorgkiosk /var/lib/zorgkiosk /var/lib/zorgkiosk-care" in values(file, "RequiresMountsFor")
+
+
 KIOSK = FIRMWARE / "kiosk" / "zorgkiosk-kiosk.service"
 
 
@@ -98,7 +103,7 @@ def test_workers_outlive_their_line_and_nobody_elses_children_do() -> None:
 
 def test_the_front_is_started_as_the_code_starts_it() -> None:
     parameters = front.FrontParameters(
-        "hap", Path("/run/zorgkiosk/front"), "10.0.0.1", 5060, 5061, 5080, (), ("sip:127.0.0.1:5100",), (), (),
+        "hap", Path("/run/zorgkiosk-front"), "10.0.0.1", 5060, 5061, 5080, (), ("sip:127.0.0.1:5100",), (), (),
         Path("/a"), Path("/b"), Path("/c"),
     )  # fmt: skip
     assert values(FRONT, "ExecStart") == ["", " ".join(("/usr/sbin/kamailio", *front.command(parameters)[1:]))]

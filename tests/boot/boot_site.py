@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from zorgkiosk.lab.nspawn import Arch, Machine
+from zorgkiosk.lab.nspawn import Arch, Machine, wait
 
 ARCH: Arch = next(arch for arch in get_args(Arch) if arch == os.environ.get("ZORGKIOSK_BOOT_ARCH", "amd64"))
 """`make boot-test-arm64` sets it; arm64 runs under emulation, about six times as slow."""
@@ -45,6 +45,25 @@ def active(machine: Machine, *units: str) -> bool:
 def cells(machine: Machine) -> list[dict[str, object]]:
     """What the region's board shows, a cell for each category of each site."""
     return [cell for row in json.loads(python(machine, BOARD))["rows"] for cell in row["cells"] if cell]
+
+
+def result(machine: Machine, unit: str) -> tuple[str, str]:
+    shown = machine.unit(unit)
+    return shown["Result"], shown["ExecMainStatus"]
+
+
+def reaches_the_hub(machine: Machine) -> None:
+    """A tap comes to the hub, and the hub's word for it comes back."""
+    wait(lambda: active(machine, *SITE, *HUB), SOON_S, "all units are active")
+    before = free(machine)
+    assert python(machine, TAP) == "200"
+    wait(lambda: free(machine) == before + 1, SOON_S, "the board shows one free bed more")
+    wait(lambda: python(machine, UNACKNOWLEDGED) == "0", SOON_S, "the hub acknowledged all of it")
+
+
+def free(machine: Machine) -> int:
+    found = [cell["free"] for cell in cells(machine) if cell["category"] == "elv-laag"]
+    return int(str(found[0])) if found else 0
 
 
 def drop_in(root: Path, unit: str, line: str) -> None:

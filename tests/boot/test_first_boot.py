@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from boot_site import ARCH, HUB, SITE, SOON_S, TAP, UNACKNOWLEDGED, active, cells, drop_in, python
+from boot_site import ARCH, SOON_S, drop_in, reaches_the_hub, result
 
 from zorgkiosk.lab.appliance import BOOT, ETC
 from zorgkiosk.lab.nspawn import Machine, wait
@@ -16,25 +16,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.boot, pytest.mark.timeout(180
 
 TAKE, RESUME = "zorgkiosk-take-bundle", "zorgkiosk-apply-resume"
 PROVE_S = 20 if ARCH == "amd64" else 120
-
-
-def result(machine: Machine, unit: str) -> tuple[str, str]:
-    shown = machine.unit(unit)
-    return shown["Result"], shown["ExecMainStatus"]
-
-
-def reaches_the_hub(machine: Machine) -> None:
-    """A tap comes to the hub, and the hub's word for it comes back."""
-    wait(lambda: active(machine, *SITE, *HUB), SOON_S, "all units are active")
-    before = free(machine)
-    assert python(machine, TAP) == "200"
-    wait(lambda: free(machine) == before + 1, SOON_S, "the board shows one free bed more")
-    wait(lambda: python(machine, UNACKNOWLEDGED) == "0", SOON_S, "the hub acknowledged all of it")
-
-
-def free(machine: Machine) -> int:
-    found = [cell["free"] for cell in cells(machine) if cell["category"] == "elv-laag"]
-    return int(str(found[0])) if found else 0
 
 
 def test_the_bundle_is_in_place_with_its_rights_and_no_longer_on_the_boot_partition(vvt: Machine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from boot_site import UNACKNOWLEDGED, active, python
 
@@ -89,9 +91,41 @@ def test_the_trunk_is_answered(hap: Machine) -> None:
 
 def test_the_front_runs_without_rights_as_its_own_user(hap: Machine) -> None:
     pid = hap.main_pid("kamailio")
-    assert hap.do("stat", "-c", "%U:%G", f"/proc/{pid}") == "zorgkiosk-front:zorgkiosk"
+    assert hap.do("stat", "-c", "%U:%G", f"/proc/{pid}") == "zorgkiosk-front:zorgkiosk-calls"
     status = hap.do("cat", f"/proc/{pid}/status")
     assert "NoNewPrivs:\t1" in status and "CapBnd:\t0000000000000000" in status and "Seccomp:\t2" in status
+
+
+def test_who_takes_over_another_unit_cannot_speak_to_the_front_nor_change_what_it_reads(hap: Machine) -> None:
+    wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
+    folder = "/run/zorgkiosk-front"
+
+    def allowed(unit: str, *command: str) -> bool:
+        status = hap.do("cat", f"/proc/{hap.main_pid(f'zorgkiosk-{unit}')}/status")
+        [groups] = re.findall(r"(?m)^Groups:\s*(.*)$", status)
+        as_it = (
+            "setpriv",
+            "--reuid",
+            f"zorgkiosk-{unit}",
+            "--regid",
+            "zorgkiosk",
+            "--groups",
+            ",".join(groups.split()),
+        )
+        return hap.succeeds(*as_it, *command)
+
+    for unit in ("panel", "sync"):
+        for command in (("ls", folder), ("test", "-w", f"{folder}/rpc.sock"), ("cat", f"{folder}/kamailio.cfg")):
+            assert not allowed(unit, *command)
+        assert not allowed(unit, "mv", folder, f"{folder}-away")
+        assert not allowed(unit, "rm", "/run/zorgkiosk/line.sock")
+    assert allowed("telephony", "test", "-w", f"{folder}/rpc.sock")
+    for command in (
+        ("cat", f"{folder}/secrets.cfg"),
+        ("touch", f"{folder}/kamailio.cfg.new"),
+        ("ls", f"{folder}/phones"),
+    ):
+        assert not allowed("telephony", *command)
 
 
 def test_workers_outlive_a_line_that_is_killed_and_come_back_to_the_next(hap: Machine) -> None:

@@ -16,6 +16,7 @@ from zorgkiosk.care.apply import CONFIRM_WITHIN_S, Outcome, apply, resume
 from zorgkiosk.care.archive import archive
 from zorgkiosk.care.audit import command as audit
 from zorgkiosk.care.doctor import findings
+from zorgkiosk.care.lasting import forgotten
 from zorgkiosk.care.probes import probe
 from zorgkiosk.care.renewal import Renewal, connects, install
 from zorgkiosk.care.reset import factory_reset
@@ -86,6 +87,9 @@ def _apply(options: argparse.Namespace) -> int:
     if options.resume == (options.new is not None):
         print("apply: name the new site.toml, or write --resume", file=sys.stderr)
         return 2
+    if sentence := forgotten(options.config.parent):
+        print(f"apply: {sentence}", file=sys.stderr)
+        return EX_UNAVAILABLE
     undisturbed(at_boot=options.resume)
     if options.resume:
         outcome = resume(options.config, Systemd(), options.within)
@@ -125,6 +129,9 @@ def _install_certificate(options: argparse.Namespace) -> int:
 
 
 def _take(options: argparse.Namespace) -> int:
+    if options.bundle.exists() and (sentence := forgotten(options.config.parent)):
+        print(f"{sentence}; the bundle stays where it is", file=sys.stderr)
+        return EX_UNAVAILABLE
     try:
         print(take(options.bundle, options.config.parent, as_issued, lambda digest: _took(options, digest)).value)
     except OSError as error:

@@ -87,6 +87,8 @@ class Facts:
     versions: str | None = None
     """What runs and what the other directory holds; None where programs do not run from two directories."""
     waits_for_proof: bool = False
+    forgotten: str = ""
+    """What of the stores and the config is gone when the power goes, as a sentence; empty when all of it lasts."""
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
@@ -101,6 +103,9 @@ def _machine(facts: Facts) -> Iterator[Finding]:
         f"{facts.free_mb} MB free",
         f"make room: {FREE_MB} MB are needed; look in /var/log first",
     )
+    if facts.forgotten:
+        told, _, todo = facts.forgotten.partition(": ")
+        yield Finding("read-only system", False, told, todo)
     if facts.versions is not None:
         yield Finding(
             "version", not facts.waits_for_proof, facts.versions, "wait two minutes, else zorgkiosk update resume"

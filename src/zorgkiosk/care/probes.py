@@ -18,6 +18,7 @@ from pathlib import Path
 
 from zorgkiosk.care.apply import panel_answers
 from zorgkiosk.care.doctor import Cause, Facts, Reached, SyncSaid
+from zorgkiosk.care.lasting import forgotten
 from zorgkiosk.care.sip_options import over_tls, over_udp
 from zorgkiosk.care.update.manifest import UpdateError
 from zorgkiosk.care.update.slots import BOX, Slots
@@ -35,6 +36,7 @@ from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
 from zorgkiosk.site.telephony.wiring import front_directory
 
 _TIMEOUT_S = 5.0
+_ETC = Path("/etc/zorgkiosk")
 _DATA: Path = Site.model_fields["data_dir"].default
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 _SERIAL = Path("/dev/serial/by-id")
@@ -57,6 +59,7 @@ def probe(config: SiteConfig | None, problems: Sequence[Problem], slots: Slots =
         worn_percent=_worn_percent(),
         versions=_versions(slots),
         waits_for_proof=slots.updating.exists(),
+        forgotten=forgotten(_DATA if config is None else config.site.data_dir, _ETC),
     )
     return machine if config is None else _of_site(machine, config)
 

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,20 +120,23 @@ class Machine:
 
     @classmethod
     @contextmanager
-    def booted(cls, root: Path, log: Path) -> Iterator[Machine]:
-        """Boot it, wait until its systemd has started what it starts, and switch it off at the end. Raises LabError."""
-        with cls.switched_on(root, log) as machine:
+    def booted(cls, root: Path, log: Path, options: Sequence[str] = ()) -> Iterator[Machine]:
+        """Boot it, wait until its systemd has started what it starts, and switch it off at the end. Raises LabError.
+
+        `options`: more of systemd-nspawn(1), such as `--bind=`.
+        """
+        with cls.switched_on(root, log, options) as machine:
             wait(lambda: machine.ask("systemctl", "is-system-running") in ("running", "degraded"), BOOT_S, "it booted")
             yield machine
 
     @classmethod
     @contextmanager
-    def switched_on(cls, root: Path, log: Path) -> Iterator[Machine]:
+    def switched_on(cls, root: Path, log: Path, options: Sequence[str] = ()) -> Iterator[Machine]:
         """The same without the wait: it is still booting. Raises LabError."""
         command = ["systemd-nspawn", "-q", "-D", str(root), "-b", "--register=no", "--keep-unit", "--console=pipe"]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*command, "--private-network", _CLOCK], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                [*command, "--private-network", _CLOCK, *options], stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
         try:
             machine = cls(root, process, _first_child(process))
@@ -163,6 +166,9 @@ class Machine:
         if done.returncode != 0:
             raise LabError(f"{' '.join(command)[:200]}: {(done.stdout + done.stderr).strip()[-2000:]}")
         return done.stdout.strip()
+
+    def succeeds(self, *command: str) -> bool:
+        return self._run(command).returncode == 0
 
     def unit(self, name: str) -> Mapping[str, str]:
         """The properties of a unit, as `systemctl show` names them."""

@@ -31,7 +31,7 @@ from zorgkiosk.site.store import StoreView
 from zorgkiosk.site.telephony import front
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
 from zorgkiosk.site.telephony.journal import UNREPORTED
-from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
+from zorgkiosk.site.telephony.wiring import TriageSite, front_directory, front_parameters
 
 CONFIGS = Path("firmware_config/demo")
 ANNOUNCEMENTS = Path("firmware_config/announcements")
@@ -99,7 +99,7 @@ class Site:
     async def idle_workers(self) -> int:
         """Workers that the front would place a caller on now."""
         try:
-            status = await FrontRpc(self.config.site.run_dir / "front" / front.RPC_SOCKET).status()
+            status = await FrontRpc(front_directory(self.config) / front.RPC_SOCKET).status()
         except FrontError:
             return 0
         return sum(1 for worker in status if worker.idle)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zorgkiosk import durable
+from zorgkiosk.care.lasting import forgotten
 from zorgkiosk.care.trial import say, undisturbed
 from zorgkiosk.care.units import HUB_UNITS, SITE_UNITS, Systemd
 from zorgkiosk.care.update import artefact, steps
@@ -88,12 +89,14 @@ def _sign(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
+    _lasts(options.home)
     _undisturbed()
     box = _box(options)
     return _said(steps.install(options.file, load_trusted(options.keys), box, datetime.now(UTC)), box)
 
 
 def _back(options: argparse.Namespace) -> int:
+    _lasts(options.home)
     _undisturbed()
     box = _box(options)
     return _said(steps.back(box, datetime.now(UTC)), box)
@@ -125,6 +128,12 @@ def _box(options: argparse.Namespace) -> steps.Box:
     config = options.config or next((each for each in _CONFIGS if each.exists()), _CONFIGS[0])
     machine = platform.machine()
     return steps.Box(Slots(options.home), config, Systemd(SITE_UNITS + HUB_UNITS), _DEBIAN.get(machine, machine))
+
+
+def _lasts(home: Path) -> None:
+    """Raises UpdateError where the next start would bring the release before back, without a word."""
+    if sentence := forgotten(home):
+        raise UpdateError(sentence)
 
 
 def _undisturbed(*, at_boot: bool = False) -> None:

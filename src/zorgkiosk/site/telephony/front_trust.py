@@ -17,7 +17,7 @@ from zorgkiosk import durable
 from zorgkiosk.site import trust
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
-from zorgkiosk.site.telephony.wiring import front_directory
+from zorgkiosk.site.telephony.wiring import revoked_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ Stamp = tuple[tuple[int, int] | None, ...]
 
 def bring(config: SiteConfig) -> Path | None:
     """The newest list in the front's folder; None when the box has none. Raises OSError or ValueError."""
-    target = front_directory(config) / trust.REVOKED
+    target = revoked_file(config)
     authority = x509.load_pem_x509_certificate(config.hub.ca_file.read_bytes())
     newest = trust.newest_list((*trust.list_files(config), target), authority)
     if newest is None:
@@ -75,7 +75,7 @@ class FrontTrust:
 
     def _bring(self) -> None:
         """A list that the front did not start with finds connections that were made without it."""
-        target = front_directory(self._config) / trust.REVOKED
+        target = revoked_file(self._config)
         before = target.read_bytes() if target.exists() else None
         bring(self._config)
         self._list_is_new |= target.exists() and target.read_bytes() != before

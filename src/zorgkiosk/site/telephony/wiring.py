@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from zorgkiosk.site import trust
 from zorgkiosk.site.config import SiteConfig
 from zorgkiosk.site.config_telephony import Announcements, Front, Telephony
 from zorgkiosk.site.telephony.front import FrontParameters, FrontPartner, Phone
@@ -12,8 +13,17 @@ from zorgkiosk.site.telephony.pool import WorkerSettings
 
 
 def front_directory(config: SiteConfig) -> Path:
-    """Where the front's rendered configuration and its sockets are."""
-    return config.site.run_dir / "front"
+    """Where the front's rendered configuration and its sockets are.
+
+    Beside `run_dir`, which all units of the site write: whoever may change what the front reads, or speaks to its
+    socket, has the site's key and its calls. On a box it is the front's own, and the line's to enter.
+    """
+    return config.site.run_dir.with_name(f"{config.site.run_dir.name}-front")
+
+
+def revoked_file(config: SiteConfig) -> Path:
+    """The list the front reads: in the one folder of the front's that the line may write."""
+    return front_directory(config) / "revoked" / trust.REVOKED
 
 
 @dataclass(frozen=True)
