@@ -26,7 +26,11 @@ from zorgkiosk.units.heart import BEAT_S
 
 SYSTEMD = FIRMWARE.parent / "systemd"
 UNITS = sorted(SYSTEMD.glob("*.service"))
-ROOTS = [SYSTEMD / f"zorgkiosk-{name}.service" for name in ("apply-resume", "take-bundle", "update-resume")]
+IN_FORCE = {
+    SYSTEMD / f"zorgkiosk-{name}.service" for name in ("apply-resume", "renewal", "take-bundle", "update-resume")
+}
+"""They put something in force, and write what it was in root's journal."""
+ROOTS = IN_FORCE | {SYSTEMD / f"zorgkiosk-{name}.service" for name in ("authority", "broker-reload", "front-restart")}
 """Root by name, without a single one of its capabilities: what they write is root's, and systemd obeys root alone."""
 FRONT = SYSTEMD / "kamailio.service.d" / "zorgkiosk.conf"
 OURS = ("board", "intake", "panel", "sync", "telephony")
@@ -88,11 +92,14 @@ def test_no_unit_may_write_where_root_keeps_its_journal() -> None:
     rules = (FIRMWARE / "tmpfiles.d" / "zorgkiosk.conf").read_text(encoding="utf-8")
     assert re.findall(rf"(?m)^d\s+{care}\s+(\S+) (\S+)", rules) == [("0700", "root")]
     written = {file for file in UNITS if any(f"-{care}" in each.split() for each in values(file, "ReadWritePaths"))}
-    assert written == {*ROOTS, SYSTEMD / "zorgkiosk-renewal.service"}
+    assert written == IN_FORCE
 
 
 def test_what_runs_as_root_runs_once_and_has_no_right_of_root() -> None:
-    assert [file for file in UNITS if values(file, "User") == ["root"]] == ROOTS
+    assert {file for file in UNITS if values(file, "User") == ["root"]} == ROOTS
+    assert [file for file in [*UNITS, FRONT, KIOSK] if len(values(file, "User")) != 1] == [], (
+        "nobody is root by default"
+    )
     for file in ROOTS:
         assert (values(file, "Type"), values(file, "CapabilityBoundingSet")) == (["oneshot"], [""])
 
@@ -188,7 +195,8 @@ def test_the_touchscreen_knows_one_page_and_its_port_is_the_panels() -> None:
 def test_every_timer_and_path_has_its_service_and_is_in_the_package() -> None:
     moved = {file for kind in ("timer", "path") for file in SYSTEMD.glob(f"*.{kind}")}
     assert {file.stem for file in moved} == {
-        *("zorgkiosk-renewal", "zorgkiosk-retention", "zorgkiosk-authority", "zorgkiosk-broker-reload")
+        *("zorgkiosk-renewal", "zorgkiosk-retention", "zorgkiosk-authority", "zorgkiosk-broker-reload"),
+        "zorgkiosk-front-restart",
     }
     build = (FIRMWARE / "package" / "build").read_text(encoding="utf-8")
     for file in moved:

@@ -8,6 +8,7 @@ import pytest
 from boot_site import UNACKNOWLEDGED, active, python
 
 from zorgkiosk.lab.nspawn import Machine, wait
+from zorgkiosk.site.telephony.front_watch import HUNG_S
 
 pytest_plugins = ("boot_fixtures",)
 pytestmark = [pytest.mark.integration, pytest.mark.boot, pytest.mark.timeout(1800)]
@@ -145,6 +146,19 @@ def test_a_front_that_is_killed_comes_back_with_its_workers(hap: Machine) -> Non
     wait(lambda: hap.main_pid("kamailio") not in (0, before), SOON_S, "another front runs")
     wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
     assert hap.do("/opt/zorgkiosk/current/bin/python", "-c", OPTIONS) == "SIP/2.0 200 OK"
+
+
+def test_a_front_that_hangs_is_started_anew(hap: Machine) -> None:
+    """Every process of it stands still, as in a deadlock: systemd sees a unit that is active."""
+    wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
+    before, line = hap.main_pid("kamailio"), hap.main_pid("zorgkiosk-telephony")
+    hap.do("systemctl", "kill", "--signal=STOP", "kamailio")
+    wait(lambda: hap.main_pid("kamailio") not in (0, before), HUNG_S + SOON_S, "another front runs")
+    wait(lambda: all_idle(hap), SOON_S, "the front has eight idle workers")
+    assert python(hap, OPTIONS) == "SIP/2.0 200 OK"
+    assert not hap.succeeds("test", "-e", "/run/zorgkiosk-front/line/restart")
+    assert hap.main_pid("zorgkiosk-telephony") == line
+    assert "its restart was asked for" in hap.journal("zorgkiosk-telephony")
 
 
 def test_the_watchdog_ends_a_line_that_stands_still_and_leaves_its_workers(hap: Machine) -> None:

@@ -253,7 +253,7 @@ def test_a_place_at_the_partner_that_nobody_takes_back_is_given_up_there(stage: 
             stage.noord.units["kamailio"].kill()
             os.kill(stage.noord.workers()[victim.worker], signal.SIGKILL)
             stage.region.start_front(stage.noord)
-            await stage.people.lose_phone(calls.waits)
+            await calls.waits.hang_up()
             await until(lambda: not stage.waiting(stage.zuid), WAITING_SILENCE_S + 5, "the place is given up")
             await stage.only_talk(calls.talking)
             return [

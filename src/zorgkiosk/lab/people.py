@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from ipaddress import IPv4Address
 
 from zorgkiosk.lab.daemon import LabError
@@ -33,7 +32,6 @@ class People:
     desks: dict[str, dict[str, Handset]] = field(default_factory=dict)
     exchange: dict[str, Handset] = field(default_factory=dict)
     callers: list[Handset] = field(default_factory=list)
-    _phones: dict[str, Callable[[], Awaitable[Handset]]] = field(default_factory=dict)
 
     async def sit_down(self, site: Site) -> None:
         """A phone for each desk of the site, registered at its front; it is picked up soon after it rings."""
@@ -77,26 +75,16 @@ class People:
         if sip is None:
             return
         for index in range(number):
-            name = f"caller {len(self.callers) + 1}"
-            self._phones[name] = partial(
-                Handset.start,
-                name,
-                address=str(IPv4Address(int(sip.address) + 1)),
-                port=5060 + index,
-                rtp_port=42000 + index * _MEDIA_PORTS_EACH,
-                tone_hz=next(self.tones),
-                user=f"{NUMBER_PREFIX}{1001 + len(self.callers)}",
+            self.callers.append(
+                await Handset.start(
+                    f"caller {len(self.callers) + 1}",
+                    address=str(IPv4Address(int(sip.address) + 1)),
+                    port=5060 + index,
+                    rtp_port=42000 + index * _MEDIA_PORTS_EACH,
+                    tone_hz=next(self.tones),
+                    user=f"{NUMBER_PREFIX}{1001 + len(self.callers)}",
+                )
             )
-            self.callers.append(await self._phones[name]())
-
-    async def lose_phone(self, caller: Handset) -> None:
-        """The caller's phone loses power, whatever it is doing; another one is put in its place.
-
-        One that hangs up while a front that died has forgotten its call asks for the end of it 6000 times a second:
-        PJSIP 2.15.1 answers each 481 to its BYE with a BYE. That slows the front down in the scenes after it.
-        """
-        await caller.crash()
-        self.callers[self.callers.index(caller)] = await self._phones[caller.name]()
 
     def everyone(self) -> list[Handset]:
         desks = [phone for site in self.desks.values() for phone in site.values()]

@@ -24,6 +24,7 @@ from zorgkiosk.site.telephony.front import RPC_SOCKET
 from zorgkiosk.site.telephony.front_link import FrontLink
 from zorgkiosk.site.telephony.front_rpc import FrontRpc
 from zorgkiosk.site.telephony.front_trust import FrontTrust
+from zorgkiosk.site.telephony.front_watch import ask_for_restart
 from zorgkiosk.site.telephony.journal import Journal
 from zorgkiosk.site.telephony.line import Line
 from zorgkiosk.site.telephony.messages import Event
@@ -70,7 +71,9 @@ class _Unit:
         self._pool = Pool(self._settings, site.telephony.workers, self._on_event, self._on_gone)
         self._rpc = FrontRpc(front_directory(config) / RPC_SOCKET)
         self._trust = FrontTrust(config, self._rpc)
-        self._link = FrontLink(self._rpc, self._settings.sip_uri, self._pool.attached, self._idle)
+        self._link = FrontLink(
+            self._rpc, self._settings.sip_uri, self._pool.attached, self._idle, lambda: ask_for_restart(config)
+        )
         names = [partner.name for partner in config.partner]
         self._partners = PartnerNews(names, self._rpc, self._on_partners)
         self._line = Line(

@@ -43,6 +43,8 @@ GUESSES, GUESS_S = 10, 60
 """After so many wrong passwords in a row an address is not heard for so long."""
 LINE_SILENT_S = 6
 """A line that has not said for so long that it is here is dead or hangs: who asks hears that no call can be placed."""
+BYES, BYE_S = 12, 10
+"""A lost answer brings a BYE five times in 10 s (RFC 3261 §17.1.2.2); one that comes more often is no question."""
 STATUS_S = 30
 """What the line says of itself is told to partners that long."""
 TLS_IDLE_S, TLS_OPENED_IDLE_S = 15, 10
@@ -193,6 +195,8 @@ def _main(parameters: FrontParameters) -> str:
         guess_s=GUESS_S,
         line_silent_s=LINE_SILENT_S,
         status_s=STATUS_S,
+        byes=BYES,
+        bye_s=BYE_S,
         exchange_address=parameters.exchange[0] if parameters.exchange else "",
         exchange="{}:{}".format(*parameters.exchange) if parameters.exchange else "",
     )

@@ -13,6 +13,7 @@ from typing import Literal
 
 from zorgkiosk.contract.events import Triage
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc, WorkerStatus
+from zorgkiosk.site.telephony.front_watch import Silence
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,7 +27,10 @@ Word = Literal["release", "worker_died"]
 
 
 class FrontLink:
-    """Implements `ports.Front`. `idle` answers with the numbers of the workers that are attached without a caller."""
+    """Implements `ports.Front`. `idle` answers with the numbers of the workers that are attached without a caller.
+
+    `hung` is called when the front is there and has taken no word for `front_watch.HUNG_S`.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class FrontLink:
         sip_uri: Callable[[int], str],
         attached: Callable[[], set[int]],
         idle: Callable[[], set[int]],
+        hung: Callable[[], None],
     ) -> None:
         self._rpc = rpc
         self._sip_uri = sip_uri
@@ -42,6 +47,8 @@ class FrontLink:
         self._words: asyncio.Queue[tuple[Word, int]] = asyncio.Queue()
         self._claims: dict[str, str | None] = {}
         self._away = False
+        self._hung = hung
+        self._silence = Silence()
         self._triage: Triage | None = None
         self._published: Triage | None = None
 
@@ -125,8 +132,13 @@ class FrontLink:
             for status in seen:
                 await self._mend(status)
             self._claims = {status.uri: status.sip_call_id for status in seen}
+            self._silence.ended()
         except FrontError as error:
             self._gone(error)
+            if not error.silent:
+                self._silence.ended()
+            elif self._silence.lasts(asyncio.get_running_loop().time()):
+                self._hung()
 
     async def _mend(self, status: WorkerStatus) -> None:
         attached = {self._sip_uri(worker) for worker in self._attached()}

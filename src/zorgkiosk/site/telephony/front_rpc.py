@@ -29,11 +29,15 @@ _STATUS = re.compile(r"accepting=([01]);present=(\d+);free=(\d+);waiting=(\d+)")
 
 
 class FrontError(Exception):
-    """The front did not do what it was asked. `code` is its own answer, 0 when there was none."""
+    """The front did not do what it was asked. `code` is its own answer, 0 when there was none.
 
-    def __init__(self, message: str, code: int = 0) -> None:
+    `silent`: it is there, and did not answer in time.
+    """
+
+    def __init__(self, message: str, code: int = 0, *, silent: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.silent = silent
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,10 @@ class FrontRpc:
         request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
         try:
             answer = json.loads(await self._exchange(request))
-        except OSError as error:  # a timeout is one too
-            raise FrontError(f"no answer from the front to {method}: {str(error) or 'too late'}") from error
+        except OSError as error:
+            silent = isinstance(error, TimeoutError)
+            sentence = f"no answer from the front to {method}: {str(error) or 'too late'}"
+            raise FrontError(sentence, silent=silent) from error
         except ValueError as error:
             raise FrontError(f"the front's answer to {method} is not JSON") from error
         if "error" in answer:

@@ -22,8 +22,18 @@ def front_directory(config: SiteConfig) -> Path:
 
 
 def revoked_file(config: SiteConfig) -> Path:
-    """The list the front reads: in the one folder of the front's that the line may write."""
-    return front_directory(config) / "revoked" / trust.REVOKED
+    """The list of revoked certificates that the front reads; the line brings it."""
+    return _from_the_line(config) / trust.REVOKED
+
+
+def restart_file(config: SiteConfig) -> Path:
+    """Where this is, the front is to be started anew (`zorgkiosk-front-restart.path`)."""
+    return _from_the_line(config) / "restart"
+
+
+def _from_the_line(config: SiteConfig) -> Path:
+    """The one folder of the front's that the line may write."""
+    return front_directory(config) / "line"
 
 
 @dataclass(frozen=True)
