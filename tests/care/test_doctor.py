@@ -16,7 +16,7 @@ from care_box import write_site
 
 from shipped import ANNOUNCEMENTS
 from zorgkiosk.care.archive import archive
-from zorgkiosk.care.doctor import Cause, Facts, Finding, Reached, SyncSaid, findings
+from zorgkiosk.care.doctor import Cause, Echo, Facts, Finding, Reached, SyncSaid, findings
 from zorgkiosk.care.probes import probe
 from zorgkiosk.cli import main
 from zorgkiosk.lab.authority import Authority
@@ -30,6 +30,7 @@ GOOD = Facts(
     dns_fault="",
     broker=Reached("hub.example:8884", True, "reached"),
     sync=SYNC,
+    echo=Echo(taken=True, ms=41.2, waited_s=0.0412),
     panel_fault="",
     front_fault="",
     trunks=(Reached("192.0.2.1:5060", True, "answers 200 OK"),),
@@ -47,8 +48,9 @@ def far(told: str, cause: Cause = Cause.WAY) -> Reached:
 
 def test_a_good_box_has_a_tick_for_each_check() -> None:
     told = [str(each) for each in findings(GOOD)]
-    assert len(told) == 14 and all(line.startswith("✓ ") for line in told)
+    assert len(told) == 15 and all(line.startswith("✓ ") for line in told)
     assert "✓ hub: sync is connected, the hub acknowledged 3 min ago, 0 events on their way" in told
+    assert "✓ echo through the hub: 41 ms to its database and back" in told
 
 
 def test_what_cannot_be_read_here_is_left_out() -> None:
@@ -72,6 +74,9 @@ def test_what_cannot_be_read_here_is_left_out() -> None:
         ({"sync": replace(SYNC, problem="Te druk.")}, "hub", "Te druk. → systemctl status zorgkiosk-sync"),
         ({"sync": replace(SYNC, runs=False)}, "hub", "sync does not run → systemctl status zorgkiosk-sync"),
         ({"sync": replace(SYNC, acknowledged_ago_s=None)}, "hub", "has acknowledged nothing since this start"),
+        ({"echo": Echo(False, None, 5.0)}, "echo through the hub", "question within 5 s → run it as root (sudo)"),
+        ({"echo": Echo(True, None, 15.0)}, "echo through the hub", "nothing within 15 s → ask whoever runs the hub"),
+        ({"forgotten": "/var/x lies in memory: see y"}, "read-only system", "/var/x lies in memory → see y"),
         ({"serial_panels": (Reached("paneel", False, "/dev/x is not there"),)}, "serial panel paneel", "→ plug it in"),
         ({"panel_fault": "does not answer"}, "panel", "→ systemctl status zorgkiosk-panel"),
         ({"front_fault": "does not answer"}, "SIP front", "→ systemctl status kamailio"),

@@ -63,6 +63,18 @@ class SyncSaid:
 
 
 @dataclass(frozen=True)
+class Echo:
+    """What became of a row that sync was asked to send: `ms` until the hub's ack was there; None when it did not come.
+
+    `taken`: sync wrote the row. `waited_s`: for how long it was looked for.
+    """
+
+    taken: bool
+    ms: float | None
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was read. None: it cannot be read here, or not without a config, which is no fault.
 
@@ -75,6 +87,8 @@ class Facts:
     dns_fault: str | None = None
     broker: Reached | None = None
     sync: SyncSaid | None = None
+    echo: Echo | None = None
+    """None while sync has no link: then there is nothing to ask."""
     panel_fault: str | None = None
     front_fault: str | None = None
     trunks: tuple[Reached, ...] = ()
@@ -132,6 +146,22 @@ def _network(facts: Facts) -> Iterator[Finding]:
     if facts.sync is not None:
         told, todo = _hub(facts.sync)
         yield Finding("hub", not todo, told, todo)
+    if facts.echo is not None:
+        told, todo = _echo(facts.echo)
+        yield Finding("echo through the hub", not todo, told, todo)
+
+
+def _echo(echo: Echo) -> tuple[str, str]:
+    """From sync's store to the hub's database and back, and what to do when it does not come."""
+    if echo.ms is not None:
+        return f"{echo.ms:.0f} ms to its database and back", ""
+    if not echo.taken:
+        return f"sync did not take the question within {echo.waited_s:.0f} s", (
+            "run it as root (sudo); else systemctl status zorgkiosk-sync"
+        )
+    return f"the broker is reached, and the hub acknowledged nothing within {echo.waited_s:.0f} s", (
+        "ask whoever runs the hub whether its intake runs and its database takes rows"
+    )
 
 
 def _hub(sync: SyncSaid) -> tuple[str, str]:

@@ -10,14 +10,15 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from zorgkiosk.care.apply import panel_answers
-from zorgkiosk.care.doctor import Cause, Facts, Reached, SyncSaid
+from zorgkiosk.care.doctor import Cause, Echo, Facts, Reached, SyncSaid
 from zorgkiosk.care.lasting import forgotten
 from zorgkiosk.care.sip_options import over_tls, over_udp
 from zorgkiosk.care.update.manifest import UpdateError
@@ -29,13 +30,15 @@ from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.config import Hub, Site, SiteConfig
 from zorgkiosk.site.config_serial import SerialPanel
 from zorgkiosk.site.config_telephony import Partner
-from zorgkiosk.site.facts import LinkFact, read
+from zorgkiosk.site.facts import EchoFact, LinkFact, read
 from zorgkiosk.site.store import StoreView
 from zorgkiosk.site.telephony.front import RPC_SOCKET
 from zorgkiosk.site.telephony.front_rpc import FrontError, FrontRpc
 from zorgkiosk.site.telephony.wiring import front_directory
 
 _TIMEOUT_S = 5.0
+_ECHO_S, _ECHO_LOOK_S = 15.0, 0.005
+"""A hub that was started a moment ago asks for what it missed within seconds; an ack takes some 30 ms as a rule."""
 _ETC = Path("/etc/zorgkiosk")
 _DATA: Path = Site.model_fields["data_dir"].default
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
@@ -65,11 +68,13 @@ def probe(config: SiteConfig | None, problems: Sequence[Problem], slots: Slots =
 
 
 def _of_site(machine: Facts, config: SiteConfig) -> Facts:
+    sync = _sync(config)
     return replace(
         machine,
         dns_fault=_dns_fault(config.hub.host),
         broker=_broker(config),
-        sync=_sync(config),
+        sync=sync,
+        echo=_echo(config) if sync.runs and sync.problem is None else None,
         panel_fault="" if panel_answers(config) else "does not answer",
         front_fault=None if config.front is None else asyncio.run(_front_fault(config)),
         trunks=_trunks(config),
@@ -230,6 +235,27 @@ def _sync(config: SiteConfig) -> SyncSaid:
         problem = fact.problem or "sync is not connected"
     ago_s = (said.uptime_ms - max(heard_ms)) / 1000 if heard_ms else None
     return SyncSaid(wake.is_heard(config.sync_db.parent), problem, waiting, ago_s)
+
+
+def _echo(config: SiteConfig) -> Echo:
+    """Ask sync for a row, and wait until the hub has acknowledged it. The hub keeps it as any `device.health`."""
+    view = StoreView(config.sync_db)
+    since_s = time.monotonic()
+    try:
+        before, row = view.state().get("echo"), None
+        with suppress(OSError):  # nobody listens to us: the question is not taken
+            wake.ask_for_echo(config.sync_db.parent)
+        while (waited_s := time.monotonic() - since_s) < (_TIMEOUT_S if row is None else _ECHO_S):
+            state = view.state()
+            if (said := state.get("echo")) != before:
+                row = read(EchoFact, said)
+            ack = read(Ack, state.get("acked/sync"))
+            if row is not None and ack is not None and ack.epoch == view.epoch() and ack.up_to >= row.sequence:
+                return Echo(taken=True, ms=waited_s * 1000, waited_s=waited_s)
+            time.sleep(_ECHO_LOOK_S)
+    finally:
+        view.close()
+    return Echo(taken=row is not None, ms=None, waited_s=waited_s)
 
 
 async def _front_fault(config: SiteConfig) -> str:

@@ -5,7 +5,7 @@ panel.db      `capacity/<code>` CapacityFact · `desk/<id>` DeskPresence · `ove
               `wrong-pins/<device>`)
 telephony.db  `triage` contract Triage, put again at least every 20 s (silent for 60 s is unknown) · `line` LineFact
               (and for itself alone `unreported`, records on their way to the outbox)
-sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState
+sync.db       `acked/<stream>` contract Ack · `link` LinkFact · `partner/<site>` contract SiteState · `echo` EchoFact
               (and for itself alone `clock` SeenFact)
 
 The instant of a fact is the `said` of its StateValue: putting `capacity/<code>` again unchanged confirms it, and that
@@ -100,6 +100,12 @@ class LinkFact(Message):
 
     connected: bool
     problem: str | None = None
+
+
+class EchoFact(Message):
+    """The row of sync's outbox that was asked for last, to see how long the hub's ack takes."""
+
+    sequence: Count
 
 
 class SeenFact(Message):

@@ -1,7 +1,8 @@
 """A word to sync that a store was written, so that it need not ask every few milliseconds.
 
-Whoever commits says it on a socket beside the stores; a word is one datagram without meaning of its own. Nothing
-depends on it: one may be lost (nobody listens, enough are waiting), and sync looks by itself a few times a second.
+Whoever commits says it on a socket beside the stores; a word is one datagram. Nothing depends on it: one may be lost
+(nobody listens, enough are waiting), and sync looks by itself a few times a second. `zorgkiosk doctor` has a word of
+its own: an echo is wanted, a row that goes to the hub and comes back acknowledged.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ log = logging.getLogger(__name__)
 
 FILE = "sync.wake"
 _WORDS_AT_ONCE = 64
+_WRITTEN, _ECHO = b"\0", b"?"
 
 
 def tell(directory: Path) -> None:
     """Say that a store in `directory` was written. Never waits, never fails."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as speaking, suppress(OSError):
-        speaking.sendto(b"\0", str(directory / FILE))
+        speaking.sendto(_WRITTEN, str(directory / FILE))
+
+
+def ask_for_echo(directory: Path) -> None:
+    """Raises OSError when nobody listens, or not to us."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as speaking:
+        speaking.sendto(_ECHO, str(directory / FILE))
 
 
 def is_heard(directory: Path) -> bool:
@@ -41,6 +49,7 @@ class Wake:
     def __init__(self, listening: socket.socket, file: Path) -> None:
         self._listening = listening
         self._file = file
+        self._echo_wanted = False
 
     @classmethod
     def beside(cls, store: Path) -> Wake:
@@ -63,9 +72,14 @@ class Wake:
         heard = False
         with suppress(BlockingIOError):
             for _ in range(_WORDS_AT_ONCE):
-                self._listening.recv(1)
+                self._echo_wanted |= self._listening.recv(1) == _ECHO
                 heard = True
         return heard
+
+    def echo_wanted(self) -> bool:
+        """Whether an echo was asked for among the words that were cleared since the last call."""
+        wanted, self._echo_wanted = self._echo_wanted, False
+        return wanted
 
     def close(self) -> None:
         self._listening.close()

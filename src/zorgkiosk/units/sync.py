@@ -13,7 +13,7 @@ from zorgkiosk.contract.status import Ack, Online, encode_status
 from zorgkiosk.contract.topics import Topic
 from zorgkiosk.site.clock import Clock, SystemClock
 from zorgkiosk.site.config import SiteConfig, load_site
-from zorgkiosk.site.facts import LinkFact, read
+from zorgkiosk.site.facts import EchoFact, LinkFact, read
 from zorgkiosk.site.store import Neighbour, Room, StateValue, Store, StoreView
 from zorgkiosk.site.sync.announcer import Announcer
 from zorgkiosk.site.sync.certificates import Certificates
@@ -49,12 +49,21 @@ def run(config_path: Path) -> None:
     try:
         while not stopping.is_set():
             session.step()
+            if wake.echo_wanted():
+                _say_echo(store)
             store.tend()
             heart.turned("session")
     finally:
         session.close()
         wake.close()
         store.close()
+
+
+def _say_echo(store: Store) -> None:
+    """A row whose ack is the echo: from here to the hub's database and back. Several at once are one."""
+    with store.transaction() as change:
+        sequence = change.report(DeviceHealth(unit="sync", condition="echo", ok=True))
+        change.put("echo", EchoFact(sequence=sequence).model_dump(mode="json"))
 
 
 def compose(config: SiteConfig, store: Store, clock: Clock, wake: Wake) -> Session:
