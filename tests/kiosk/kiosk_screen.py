@@ -97,7 +97,7 @@ def kiosk(environment: Mapping[str, str], recorder: str = "") -> Iterator[Screen
     shutil.chown(home, "nobody", "nogroup")
     if recorder:
         (own / "kiosk" / "screen").write_text(recorder, encoding="utf-8")
-    inner = exec_start().replace("/usr/lib/zorgkiosk/", f"{own}/kiosk/")
+    inner = exec_start().replace("/usr/lib/zorgkiosk/", f"{own}/kiosk/").replace("/run/zorgkiosk-kiosk", str(home))
     script = f'exec echo "$WAYLAND_DISPLAY" > {home}/display\nexec WLR_BACKENDS=wayland {inner}\n'
     (own / "sway.conf").write_text(_SWAY + script, encoding="utf-8")
     settings = {

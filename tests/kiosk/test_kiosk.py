@@ -129,19 +129,33 @@ def test_the_screen_goes_dark_and_a_touch_wakes_it(panel: str) -> None:
 def test_only_touchscreens_reach_a_kiosk_that_is_enabled(
     tmp_path: Path, kind: str, enabled: bool, ignored: bool
 ) -> None:
-    """By udev itself, on a device that every machine has and that is called an input device here."""
+    done = udev(tmp_path, f'KERNEL=="lo", ENV{{ID_INPUT}}="1", ENV{{{kind}}}="1"\n', RULES.read_text(), enabled)
+    assert f"{kind}=1" in done
+    assert ("LIBINPUT_IGNORE_DEVICE=1" in done) == ignored
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_screen_that_comes_late_starts_a_kiosk_that_is_enabled(tmp_path: Path, enabled: bool) -> None:
+    card = 'SUBSYSTEM=="drm", KERNEL=="card[0-9]*"'
+    rules = RULES.read_text(encoding="utf-8")
+    assert card in rules
+    done = udev(tmp_path, "", rules.replace(card, 'KERNEL=="lo"'), enabled)
+    assert ("SYSTEMD_WANTS=zorgkiosk-kiosk.service" in done) == enabled
+
+
+def udev(folder: Path, before: str, rules: str, enabled: bool) -> str:
+    """What udev itself makes of a device that every machine has, `lo`, with a kiosk that is enabled or is not."""
     wants = "/etc/systemd/system/zorgkiosk-site.target.wants"
-    (tmp_path / "50-here.rules").write_text(f'KERNEL=="lo", ENV{{ID_INPUT}}="1", ENV{{{kind}}}="1"\n', encoding="utf-8")
-    (tmp_path / RULES.name).write_text(RULES.read_text(encoding="utf-8"), encoding="utf-8")
-    assert f'TEST=="{wants}/zorgkiosk-kiosk.service"' in RULES.read_text(encoding="utf-8")
+    (folder / "50-here.rules").write_text(before, encoding="utf-8")
+    (folder / RULES.name).write_text(rules, encoding="utf-8")
+    assert f'TEST=="{wants}/zorgkiosk-kiosk.service"' in rules
     link = f"mkdir -p {wants} && touch {wants}/zorgkiosk-kiosk.service && " if enabled else ""
     script = (
-        f"mount --bind {tmp_path} /usr/lib/udev/rules.d && mount -t tmpfs tmpfs /etc/systemd/system && {link}"
+        f"mount --bind {folder} /usr/lib/udev/rules.d && mount -t tmpfs tmpfs /etc/systemd/system && {link}"
         "exec udevadm test --action=add /sys/class/net/lo"
     )
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True)
-    assert f"{kind}=1" in done.stdout
-    assert ("LIBINPUT_IGNORE_DEVICE=1" in done.stdout) == ignored
+    return done.stdout
 
 
 def test_policies_are_of_one_page_and_say_nothing_twice() -> None:

@@ -14,7 +14,9 @@ from zorgkiosk.lab.bench.figures import Figure
 from zorgkiosk.lab.daemon import LabError
 from zorgkiosk.lab.nspawn import Machine, needed, remove_tree, wait
 
-_SYSTEMD = Path(__file__).parents[4] / "systemd"
+_REPOSITORY = Path(__file__).parents[4]
+_SYSTEMD = _REPOSITORY / "systemd"
+_KIOSK = _REPOSITORY / "firmware_config" / "kiosk" / "zorgkiosk-kiosk.service"
 _DEBIAN_FRONT = Path("/lib/systemd/system/kamailio.service")
 _SITE = ("zorgkiosk-panel", "zorgkiosk-sync", "zorgkiosk-telephony", "kamailio")
 _SETTLED_S = 90.0
@@ -48,6 +50,7 @@ def scores() -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as directory:
         shutil.copytree(_SYSTEMD, directory, dirs_exist_ok=True)
+        shutil.copy(_KIOSK, directory)
         try:
             shutil.copy(_DEBIAN_FRONT, directory)
             return {file.name: _score(file) for file in sorted(Path(directory).glob("*.service"))}
