@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def vvt(box: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    yield from booted(box, "vvt-linde", tmp_path_factory.mktemp("vvt"))
+    yield from booted(box, "vvt-linde", tmp_path_factory.mktemp("vvt"), OLD)
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +49,12 @@ def fresh(box: Path, tmp_path: Path) -> Iterator[Path]:
     remove_tree(root)
 
 
-def booted(box: Path, site: str, directory: Path) -> Iterator[Machine]:
-    root = _configured(box, site, directory)
+OLD = timedelta(days=350)
+"""Of 397: the certificates of this region are to be renewed."""
+
+
+def booted(box: Path, site: str, directory: Path, age: timedelta = timedelta()) -> Iterator[Machine]:
+    root = _configured(box, site, directory, age)
     try:
         with Machine.booted(root, directory / "console.log") as machine:
             yield machine
@@ -58,10 +63,10 @@ def booted(box: Path, site: str, directory: Path) -> Iterator[Machine]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _configured(box: Path, site: str, directory: Path) -> Path:
+def _configured(box: Path, site: str, directory: Path, age: timedelta = timedelta()) -> Path:
     """A copy of the box with the site's bundle on its boot partition."""
     root = copy_of(box, directory / "root")
-    appliance.configure(root, site, directory / "region")
+    appliance.configure(root, site, directory / "region", age)
     drop_in(root, "zorgkiosk-panel", f'ExecStartPost=/opt/zorgkiosk/current/bin/python -c "{_CLOCK}"')
     if ARCH == "arm64":
         _for_emulation(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 
 import pytest
 from boot_site import ARCH, CLOCK_FILE, HUB, SITE, SOON_S, TAP, UNACKNOWLEDGED, active, cells, python
@@ -81,6 +82,33 @@ def test_a_unit_that_is_killed_comes_back(vvt: Machine, unit: str) -> None:
     before = vvt.main_pid(name)
     vvt.signal(name, "KILL")
     wait(lambda: vvt.main_pid(name) not in (0, before) and active(vvt, unit), SOON_S, f"{unit} is back")
+
+
+def test_what_is_done_by_the_clock_is_scheduled_and_the_nightly_one_ends_well(vvt: Machine) -> None:
+    for timer in ("renewal", "retention"):
+        shown = vvt.unit(f"zorgkiosk-{timer}.timer")
+        assert shown["ActiveState"] == "active" and "1970" not in shown["NextElapseUSecRealtime"] != ""
+    vvt.do("systemctl", "start", "zorgkiosk-retention")
+    assert vvt.unit("zorgkiosk-retention")["Result"] == "success"
+
+
+@pytest.mark.skipif(ARCH == "arm64", reason="systemd cannot hand out credentials under qemu's emulation")
+def test_a_certificate_is_renewed_without_a_visit(vvt: Machine) -> None:
+    """Both ends as units: the region's authority asks and issues, sync lays it aside, the box tries it and takes it."""
+    wait(lambda: "connected with the hub" in vvt.journal("zorgkiosk-sync"), SOON_S, "sync reached the hub")
+    own = "/etc/zorgkiosk/site.pem"
+    before, sync = vvt.do("cat", own), vvt.main_pid("zorgkiosk-sync")
+    subprocess.run(["cp", "-a", str(vvt.root.parent / "region"), str(vvt.root / "etc/zorgkiosk/region")], check=True)
+    vvt.do("chown", "-R", "root:root", "/etc/zorgkiosk/region")
+    vvt.do("chmod", "-R", "go=", "/etc/zorgkiosk/region")
+    vvt.do("systemctl", "start", "--no-block", "zorgkiosk-authority")  # it waits two minutes for the sites that are away
+    wait(lambda: vvt.succeeds("test", "-e", "/var/lib/zorgkiosk/renewed.pem"), SOON_S, "it is laid aside")
+    vvt.do("systemctl", "start", "zorgkiosk-renewal")
+    assert vvt.unit("zorgkiosk-renewal")["Result"] == "success"
+    assert "the newer certificate is in force" in vvt.journal("zorgkiosk-renewal")
+    assert vvt.do("cat", own) != before and vvt.do("stat", "-c", "%a %U:%G", own) == "640 root:zorgkiosk"
+    assert vvt.main_pid("zorgkiosk-sync") == sync
+    vvt.do("systemctl", "stop", "zorgkiosk-authority")
 
 
 def test_the_watchdog_ends_units_whose_loop_stands_still(vvt: Machine) -> None:

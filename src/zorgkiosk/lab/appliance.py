@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from zorgkiosk.hub.broker import HUB_NAME
@@ -48,29 +48,34 @@ def box(arch: Arch, to: Path) -> Path:
     return root
 
 
-def region(folder: Path) -> Path:
-    """The demo's region as a coordinator keeps it, provisioned; returns its `out`. Raises ConfigError."""
+def region(folder: Path, age: timedelta = timedelta()) -> Path:
+    """The demo's region as a coordinator keeps it, provisioned; returns its `out`. Raises ConfigError.
+
+    `age`: of its certificates; the list of revoked ones is of today.
+    """
     for name in SITES:
         site = folder / "sites" / name
         site.mkdir(parents=True)
         _configuration(CONFIGS / name / "site.toml", site / "site.toml")
         if 'folder = "announcements"' in (site / "site.toml").read_text(encoding="utf-8"):
             shutil.copytree(_REPOSITORY / ANNOUNCEMENTS, site / "announcements")
-    (folder / "region.toml").write_text(
-        f'[region]\nname = "oost"\n[broker]\nhost = "{BROKER_ADDRESS}"\naddress = "{BROKER_ADDRESS}"\n'
-        f"port = {BROKER_PORT}\n",
-        encoding="utf-8",
-    )
-    provision(folder, Templates(_REPOSITORY / "firmware_config"), datetime.now(UTC))
+    file, broker = folder / "region.toml", f'host = "{BROKER_ADDRESS}"\naddress = "{BROKER_ADDRESS}"\n'
+    templates, now = Templates(_REPOSITORY / "firmware_config"), datetime.now(UTC)
+    text = f'[region]\nname = "oost"\nrenew_days = 1\n[broker]\n{broker}port = {BROKER_PORT}\n'
+    file.write_text(text, encoding="utf-8")
+    for instant in (now - age, now):
+        provision(folder, templates, instant)
+    file.write_text(text.replace("renew_days = 1\n", ""), encoding="utf-8")
     return folder / "out"
 
 
-def configure(root: Path, site: str, folder: Path) -> None:
+def configure(root: Path, site: str, folder: Path, age: timedelta = timedelta()) -> None:
     """Make `root` the box of a demo site before its first boot, and the machine of the region's hub and broker too.
 
-    The site's part is its bundle on the boot partition, and nothing else. `folder` becomes the region's.
+    The site's part is its bundle on the boot partition, and nothing else. `folder` becomes the region's, whose
+    certificates have that `age`.
     """
-    out = region(folder)
+    out = region(folder, age)
     boot = root / BOOT
     boot.mkdir(parents=True)
     for file in (out / site).iterdir():
