@@ -101,7 +101,7 @@ def test_a_certificate_is_renewed_without_a_visit(vvt: Machine) -> None:
     subprocess.run(["cp", "-a", str(vvt.root.parent / "region"), str(vvt.root / "etc/zorgkiosk/region")], check=True)
     vvt.do("chown", "-R", "root:root", "/etc/zorgkiosk/region")
     vvt.do("chmod", "-R", "go=", "/etc/zorgkiosk/region")
-    vvt.do("systemctl", "start", "--no-block", "zorgkiosk-authority")  # it waits two minutes for the sites that are away
+    vvt.do("systemctl", "start", "--no-block", "zorgkiosk-authority")  # two minutes for the sites that are away
     wait(lambda: vvt.succeeds("test", "-e", "/var/lib/zorgkiosk/renewed.pem"), SOON_S, "it is laid aside")
     vvt.do("systemctl", "start", "zorgkiosk-renewal")
     assert vvt.unit("zorgkiosk-renewal")["Result"] == "success"
