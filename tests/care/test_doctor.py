@@ -76,6 +76,7 @@ def test_what_cannot_be_read_here_is_left_out() -> None:
         ({"sync": replace(SYNC, acknowledged_ago_s=None)}, "hub", "has acknowledged nothing since this start"),
         ({"echo": Echo(False, None, 5.0)}, "echo through the hub", "question within 5 s → run it as root (sudo)"),
         ({"echo": Echo(True, None, 15.0)}, "echo through the hub", "nothing within 15 s → ask whoever runs the hub"),
+        ({"swaps": ("/var/swap",)}, "swap", "on /var/swap: keys and passwords in memory may reach it → swapoff -a"),
         ({"forgotten": "/var/x lies in memory: see y"}, "read-only system", "/var/x lies in memory → see y"),
         ({"serial_panels": (Reached("paneel", False, "/dev/x is not there"),)}, "serial panel paneel", "→ plug it in"),
         ({"panel_fault": "does not answer"}, "panel", "→ systemctl status zorgkiosk-panel"),
@@ -102,7 +103,7 @@ def test_each_fault_is_one_line_with_its_cure(change: dict[str, object], check: 
 
 
 PLANTED = (
-    *("geheim-wachtwoord", "zuster-anna", "Kamer van Anna", "0612345678", "299", "Linde van Piet", "PRIVATE KEY"),
+    *("geheim-wachtwoord", "zuster-anna", "Kamer van Anna", "0612345678", "48151623", "Linde van Piet", "PRIVATE KEY"),
     *("Balie van Els", "A50285BI", "pbx.example"),
 )
 
@@ -115,7 +116,7 @@ exchange_address = "192.0.2.1"
 [announcements]
 folder = "{ANNOUNCEMENTS}"
 [telephony]
-last_resort = "299"
+last_resort = "48151623"
 [[desk]]
 id = "desk-1"
 title = "Kamer van Anna"
@@ -150,7 +151,7 @@ redirect_to = "sip:0612345678@pbx.example"
     found = [
         Finding("config and certificate", False, sentence, "do"),
         Finding("trunk 192.0.2.1:5060", True, "answers 404 Number 0612345678 unknown"),
-        Finding("partner hap-zuid", False, "says sip:0612345678@pbx.example, Balie van Els, 299, zuster-anna"),
+        Finding("partner hap-zuid", False, "says sip:0612345678@pbx.example, Balie van Els, 48151623, zuster-anna"),
         Finding("serial", True, "usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0, usb-x_A50285BI"),
         Finding("disk", True, "5000 MB free"),
     ]

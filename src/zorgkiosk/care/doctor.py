@@ -103,6 +103,8 @@ class Facts:
     waits_for_proof: bool = False
     forgotten: str = ""
     """What of the stores and the config is gone when the power goes, as a sentence; empty when all of it lasts."""
+    swaps: tuple[str, ...] = ()
+    """Files and partitions on which the kernel lays memory aside; none of them in memory itself (zram)."""
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
@@ -117,6 +119,9 @@ def _machine(facts: Facts) -> Iterator[Finding]:
         f"{facts.free_mb} MB free",
         f"make room: {FREE_MB} MB are needed; look in /var/log first",
     )
+    if facts.swaps:
+        todo = "swapoff -a, and take it out of /etc/fstab; on a Pi systemctl disable dphys-swapfile. It wears a card"
+        yield Finding("swap", False, f"on {', '.join(facts.swaps)}: keys and passwords in memory may reach it", todo)
     if facts.forgotten:
         told, _, todo = facts.forgotten.partition(": ")
         yield Finding("read-only system", False, told, todo)

@@ -41,6 +41,7 @@ _ECHO_S, _ECHO_LOOK_S = 15.0, 0.005
 """A hub that was started a moment ago asks for what it missed within seconds; an ack takes some 30 ms as a rule."""
 _ETC = Path("/etc/zorgkiosk")
 _DATA: Path = Site.model_fields["data_dir"].default
+_SWAPS = Path("/proc/swaps")
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 _SERIAL = Path("/dev/serial/by-id")
 _LIFE = Path("/sys/block/mmcblk0/device/life_time")
@@ -62,6 +63,7 @@ def probe(config: SiteConfig | None, problems: Sequence[Problem], slots: Slots =
         worn_percent=_worn_percent(),
         versions=_versions(slots),
         waits_for_proof=slots.updating.exists(),
+        swaps=tuple(name for name in _swaps(_SWAPS.read_text(encoding="utf-8")) if "/zram" not in name),
         forgotten=forgotten(_DATA if config is None else config.site.data_dir, _ETC),
     )
     return machine if config is None else _of_site(machine, config)
@@ -264,6 +266,11 @@ async def _front_fault(config: SiteConfig) -> str:
     except FrontError as error:
         return f"does not answer ({error})"
     return ""
+
+
+def _swaps(table: str) -> list[str]:
+    """The names in the text of /proc/swaps, whose first line is a header."""
+    return [line.split()[0] for line in table.splitlines()[1:]]
 
 
 def _free_mb(folder: Path) -> int:
