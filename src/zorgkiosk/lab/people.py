@@ -92,8 +92,8 @@ class People:
     async def lose_phone(self, caller: Handset) -> None:
         """The caller's phone loses power, whatever it is doing; another one is put in its place.
 
-        One that hangs up while a front that died has forgotten its call asks for the end of it 6000 times a second:
-        PJSIP 2.15.1 answers each 481 to its BYE with a BYE. That slows the front down in the scenes after it.
+        One that hangs up while a front that died has forgotten its call asks for the end of it over and over: PJSIP
+        2.15.1 answers each 481 to its BYE with a BYE, until the front is silent. That takes longer than a scene.
         """
         await caller.crash()
         self.callers[self.callers.index(caller)] = await self._phones[caller.name]()

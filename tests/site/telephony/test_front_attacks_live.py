@@ -10,12 +10,11 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import pytest
 from front_bench import GOOD, PASSWORD, STRANGER, Bench
-from front_stage import AVP, SAVP, SILENCE_S, an_invite, anything, talking, uri
+from front_stage import AVP, SAVP, SILENCE_S, an_invite, anything, besides, talking, uri
 from sip_peer import Peer
 
 pytest_plugins = ["front_fixtures"]
@@ -25,19 +24,6 @@ _LOG = logging.getLogger(__name__)
 GUESSER, NEIGHBOUR = "127.0.71.68", "127.0.71.69"
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01"
 """How a TLS handshake begins; the rest is never sent."""
-
-
-@contextlib.contextmanager
-def besides(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run `work` at the same time, until the block ends; what it raises is raised here."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work, stop)
-        try:
-            yield
-        finally:
-            stop.set()
-        running.result(10)
 
 
 def flood(peer: Peer, message: bytes, per_s: int) -> Callable[[threading.Event], None]:
