@@ -9,8 +9,8 @@ PUBLIC, SHARED, SECRET = 0o644, 0o640, 0o600
 """Readable by all, by the group, by nobody else. Only the owner writes."""
 
 
-def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None) -> None:
-    """The whole file or the one before it, with these rights from its first byte on; `group` is a numeric id.
+def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None, owner: int | None = None) -> None:
+    """The whole file or the one before it, with these rights from its first byte on; `group`, `owner`: numeric ids.
 
     Raises OSError.
     """
@@ -19,7 +19,7 @@ def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             if group is not None:
-                give(file.fileno(), group)
+                give(file.fileno(), group, owner)
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
@@ -30,10 +30,13 @@ def put(path: Path, content: bytes, mode: int = PUBLIC, group: int | None = None
         raise
 
 
-def give(file: int | Path, group: int) -> None:
+def give(file: int | Path, group: int, owner: int | None = None) -> None:
     """To a group, where it is not that group's already: a confined unit of the group may not even ask for it."""
-    if os.stat(file).st_gid != group:  # noqa: PTH116 - of an open file too
+    now = os.stat(file)  # noqa: PTH116 - of an open file too
+    if now.st_gid != group:
         os.chown(file, -1, group)
+    if owner is not None and now.st_uid != owner:
+        os.chown(file, owner, -1)
 
 
 def point(link: Path, target: str) -> None:

@@ -11,7 +11,8 @@ from care_box import NoUnits, write_site
 
 from zorgkiosk import durable
 from zorgkiosk.care import apply as care_apply
-from zorgkiosk.care.apply import Files, Outcome, apply, resume
+from zorgkiosk.care.apply import Outcome, apply, resume
+from zorgkiosk.care.pair import Files, New
 from zorgkiosk.cli import main
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.lab.authority import Authority
@@ -22,8 +23,8 @@ class PowerCutError(Exception):
     pass
 
 
-def check(file: Path) -> tuple[Problem, ...]:
-    return tuple(each for each in check_site(file, datetime.now(UTC)) if each.severity == "error")
+def check(file: Path, secrets: Path) -> tuple[Problem, ...]:
+    return tuple(each for each in check_site(file, datetime.now(UTC), secrets=secrets) if each.severity == "error")
 
 
 @pytest.fixture
@@ -47,14 +48,14 @@ def test_what_check_refuses_is_never_in_force(config: Path, new: Path) -> None:
     new.write_text(old.replace("total = 4", "totaal = 5"))
     units = NoUnits()
     with pytest.raises(ConfigError) as refused:
-        apply(new, config, units, check)
+        apply(New(new), config, units, check)
     assert str(refused.value).startswith(f"{new}:18:1: capacity[0].totaal: is not a key of this section, did you mean")
     assert config.read_text() == old and left(config) == {"site.toml"} and units.done == []
 
 
 def test_what_does_not_prove_itself_goes_back(config: Path, new: Path) -> None:
     old, units = config.read_text(), NoUnits()
-    assert apply(new, config, units, check, within_s=0.2) is Outcome.BACK
+    assert apply(New(new), config, units, check, within_s=0.2) is Outcome.BACK
     assert config.read_text() == old and units.done == ["restart", "restart"]
     assert left(config) == {"site.toml", "site.toml.good"}
 
@@ -78,7 +79,7 @@ def test_a_power_cut_at_each_rename_ends_in_the_old_config(
 
     monkeypatch.setattr(durable, "rename", cut)
     try:
-        apply(new, config, NoUnits(), check, within_s=0)
+        apply(New(new), config, NoUnits(), check, within_s=0)
     except PowerCutError:
         assert step <= 8
     else:
@@ -98,10 +99,10 @@ def test_a_power_cut_while_the_units_restart(config: Path, new: Path) -> None:
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        apply(new, config, Cut(), check, within_s=0)
+        apply(New(new), config, Cut(), check, within_s=0)
     assert config.read_text() == new.read_text()
     with pytest.raises(ConfigError, match="end it first with zorgkiosk apply --resume"):
-        apply(new, config, NoUnits(), check, within_s=0)
+        apply(New(new), config, NoUnits(), check, within_s=0)
     assert resume(config, NoUnits(), within_s=0) is Outcome.BACK
     assert config.read_text() == old
 
@@ -116,7 +117,7 @@ def test_a_config_that_was_lost_halfway_comes_back(config: Path, new: Path) -> N
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        apply(new, config, Cut(), check)
+        apply(New(new), config, Cut(), check)
     assert resume(config, NoUnits(), within_s=0) is Outcome.BACK and config.read_text() == old
 
 
@@ -129,14 +130,14 @@ def test_a_box_whose_config_is_broken_takes_a_good_one_and_keeps_the_last_good_o
     good = config.read_text()
     Files(config).good.write_text(good)
     config.write_text(good.replace(*BROKEN))
-    assert apply(new, config, NoUnits(), check, within_s=0) is Outcome.BACK
+    assert apply(New(new), config, NoUnits(), check, within_s=0) is Outcome.BACK
     assert config.read_text() == good and left(config) == {"site.toml", "site.toml.good"}
 
 
 def test_without_a_last_good_one_a_checked_config_is_better_than_a_broken_one(config: Path, new: Path) -> None:
     config.write_text(config.read_text().replace(*BROKEN))
     units = NoUnits()
-    assert apply(new, config, units, check, within_s=0) is Outcome.UNPROVED
+    assert apply(New(new), config, units, check, within_s=0) is Outcome.UNPROVED
     assert config.read_text() == new.read_text() and left(config) == {"site.toml"} and units.done == ["restart"]
 
 
@@ -145,7 +146,7 @@ def test_a_good_config_proves_itself_on_a_box_whose_config_was_broken(
 ) -> None:
     config.write_text(config.read_text().replace(*BROKEN))
     monkeypatch.setattr(care_apply, "works", lambda *_: True)
-    assert apply(new, config, NoUnits(), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
+    assert apply(New(new), config, NoUnits(), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
     assert Files(config).good.read_text() == config.read_text() == new.read_text()
 
 
@@ -162,9 +163,9 @@ def test_a_unit_that_ran_before_has_to_run_again(config: Path, new: Path, monkey
         def active(self) -> frozenset[str]:
             return frozenset({"zorgkiosk-sync"} if self.done else {"zorgkiosk-sync", self.unit})
 
-    assert apply(new, config, Loses("zorgkiosk-panel"), check, within_s=0.2, settled_s=0) is Outcome.BACK
+    assert apply(New(new), config, Loses("zorgkiosk-panel"), check, within_s=0.2, settled_s=0) is Outcome.BACK
     assert config.read_text() == old
-    assert apply(new, config, Loses("zorgkiosk-telephony"), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
+    assert apply(New(new), config, Loses("zorgkiosk-telephony"), check, within_s=1, settled_s=0) is Outcome.CONFIRMED
     assert config.read_text() == new.read_text()
 
 
@@ -172,7 +173,7 @@ def test_a_unit_that_ran_before_has_to_run_again(config: Path, new: Path, monkey
     ("words", "says"),
     [
         (["nope.toml"], "nope.toml:1:1: No such file or directory: nothing was changed"),
-        (["."], "Is a directory: nothing was changed"),
+        (["."], "site.toml:1:1: No such file or directory: nothing was changed"),
         (["new.toml", "--config", "nope/site.toml"], "nope/site.toml:1:1: there is no such file"),
         (["--resume"], "write it anew, then remove"),
     ],

@@ -15,7 +15,8 @@ from care_box import NoUnits, wait_for, write_site
 
 from small_disk import fill
 from small_disk import small_disk as small_disk  # the fixture
-from zorgkiosk.care.apply import Files, Outcome, apply
+from zorgkiosk.care.apply import Outcome, apply
+from zorgkiosk.care.pair import Files, New
 from zorgkiosk.lab.authority import Authority
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -107,9 +108,9 @@ def test_the_way_back_needs_no_room_on_the_disk(small_disk: Path, config: Path, 
                 fill(small_disk)
 
     units = Filling()
-    assert apply(new, here, units, lambda _: (), within_s=0) is Outcome.BACK
+    assert apply(New(new), here, units, lambda *_: (), within_s=0) is Outcome.BACK
     assert here.read_text() == old and units.done == ["restart", "restart"]
     assert not Files(here).applying.exists()
     others.unlink()
-    assert apply(new, here, NoUnits(), lambda _: (), within_s=0) is Outcome.BACK, "the next is no less safe"
+    assert apply(New(new), here, NoUnits(), lambda *_: (), within_s=0) is Outcome.BACK, "the next is no less safe"
     assert Files(here).good.read_text() == old

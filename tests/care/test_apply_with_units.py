@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from care_box import OwnProcesses, hub_unit, wait_for, write_site
 
-from zorgkiosk.care.apply import Files, Outcome, apply, hub_acknowledged, hub_reached, panel_answers, resume
+from zorgkiosk.care.apply import Outcome, apply, hub_acknowledged, hub_reached, panel_answers, resume
 from zorgkiosk.care.doctor import findings
+from zorgkiosk.care.pair import Files, New
 from zorgkiosk.care.probes import probe
 from zorgkiosk.care.reset import factory_reset
 from zorgkiosk.config_file import Problem
@@ -21,6 +22,7 @@ from zorgkiosk.lab.broker import RunningBroker
 from zorgkiosk.lab.ports import free_port
 from zorgkiosk.site.checks import check_site
 from zorgkiosk.site.config import load_site
+from zorgkiosk.site.panel.pin import hashed
 from zorgkiosk.site.store import StoreView
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -58,24 +60,39 @@ def changed(box: OwnProcesses, old: str, new: str) -> Path:
     return file
 
 
-def check(file: Path) -> tuple[Problem, ...]:
-    return check_site(file, datetime.now(UTC))
+def check(file: Path, secrets: Path) -> tuple[Problem, ...]:
+    return check_site(file, datetime.now(UTC), secrets=secrets)
 
 
 def test_a_good_change_is_confirmed_by_the_hub(box: OwnProcesses) -> None:
     port = free_port()
     old_port = load_site(box.config).panel.port
     new = changed(box, f"port = {old_port}", f"port = {port}")
-    assert apply(new, box.config, box, check, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
+    assert apply(New(new), box.config, box, check, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
     assert load_site(box.config).panel.port == port and panel_answers(load_site(box.config))
     assert Files(box.config).good.read_text() == new.read_text() and not Files(box.config).applying.exists()
+
+
+def test_secrets_that_come_with_a_change_are_confirmed_or_go_back_with_it(box: OwnProcesses) -> None:
+    """The panel does not start without the PIN that the new config asks for: so both are in force when units start."""
+    files, secrets = Files(box.config), box.config.with_name("new-secrets.toml")
+    secrets.touch(mode=0o600)
+    secrets.write_text(f'[panel]\npin_scrypt = "{hashed("246810")}"\n')
+    old = box.config.read_text()
+    astray = changed(box, f"port = {load_site(box.config).hub.port}", f"port = {free_port()}")
+    astray.write_text(astray.read_text().replace("[panel]\n", '[panel]\npin_actions = ["stop"]\n'))
+    assert apply(New(astray, secrets), box.config, box, check, within_s=8) is Outcome.BACK
+    assert box.config.read_text() == old and not files.secrets.exists() and not files.secrets_good.exists()
+    new = changed(box, "[panel]\n", '[panel]\npin_actions = ["stop"]\n')
+    assert apply(New(new, secrets), box.config, box, check, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
+    assert files.secrets.read_text() == secrets.read_text() and not files.secrets_good.exists()
 
 
 def test_a_change_that_loses_the_hub_goes_back_and_the_hub_is_there_again(box: OwnProcesses) -> None:
     old, config = box.config.read_text(), load_site(box.config)
     new = changed(box, f"port = {config.hub.port}", f"port = {free_port()}")
     start_s = time.monotonic()
-    assert apply(new, box.config, box, check, within_s=8) is Outcome.BACK
+    assert apply(New(new), box.config, box, check, within_s=8) is Outcome.BACK
     assert box.config.read_text() == old
     wait_for(lambda: hub_reached(config, start_s) and panel_answers(config), "the old config works again")
 
@@ -87,12 +104,12 @@ def test_a_broker_without_a_hub_confirms_nothing(box: OwnProcesses) -> None:
     box.hub.stop()
     new = changed(box, "total = 4", "total = 5")
     start_s = time.monotonic()
-    assert apply(new, box.config, box, check, within_s=8) is Outcome.BACK
+    assert apply(New(new), box.config, box, check, within_s=8) is Outcome.BACK
     assert box.config.read_text() == old
     box.hub.start()
     wait_for(lambda: hub_acknowledged(config, start_s), "the old config is acknowledged")
     assert (
-        apply(changed(box, "total = 4", "total = 5"), box.config, box, check, WITHIN_S, settled_s=1)
+        apply(New(changed(box, "total = 4", "total = 5")), box.config, box, check, WITHIN_S, settled_s=1)
         is Outcome.CONFIRMED
     )
 
@@ -108,7 +125,7 @@ def test_after_a_power_cut_a_good_change_is_proved_at_the_next_boot(box: OwnProc
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        apply(new, box.config, Cut(box.config), check)
+        apply(New(new), box.config, Cut(box.config), check)
     box.restart()  # what a boot does
     assert resume(box.config, box, WITHIN_S, settled_s=1) is Outcome.CONFIRMED
     assert load_site(box.config).capacity[0].total == 6

@@ -13,6 +13,7 @@ import pytest
 from care_box import NoUnits, write_site
 
 from zorgkiosk.care.apply import Outcome, apply, resume
+from zorgkiosk.care.pair import New
 from zorgkiosk.care.reset import factory_reset
 from zorgkiosk.cli import main
 from zorgkiosk.config_file import ConfigError, Problem
@@ -84,14 +85,14 @@ def verified(*arguments: object) -> int:
 def test_a_change_of_config_is_logged_when_it_begins_and_when_it_ends(file: Path, site: SiteConfig) -> None:
     new = file.with_name("new.toml")
     new.write_text(file.read_text().replace("total = 4", "total = 5"))
-    assert apply(new, file, NoUnits(), lambda _: (), within_s=0.05) is Outcome.BACK
+    assert apply(New(new), file, NoUnits(), lambda *_: (), within_s=0.05) is Outcome.BACK
     assert log_of(site) == [
         ("console", "technicus", "apply", "begun"),
         ("console", "technicus", "apply", "back"),
     ]
     new.write_text("[site")
     with pytest.raises(ConfigError):
-        apply(new, file, NoUnits(), lambda each: (Problem.of_file(each, "is no TOML"),))
+        apply(New(new), file, NoUnits(), lambda each, _: (Problem.of_file(each, "is no TOML"),))
     assert len(log_of(site)) == 2, "what check refuses changes nothing"
 
 
@@ -110,7 +111,7 @@ def test_a_log_that_takes_nothing_keeps_nobody_from_curing_the_box(
     site.care_db.mkdir(parents=True)  # nothing can be opened there
     assert not record(site.care_db, JournalLine("console", "technicus", "apply", "", "begun"))
     assert "is not in the log of this box" in caplog.text
-    assert apply(file, file, NoUnits(), lambda _: (), within_s=0.05) is Outcome.BACK
+    assert apply(New(file), file, NoUnits(), lambda *_: (), within_s=0.05) is Outcome.BACK
 
 
 def test_a_reset_begins_new_chains_that_name_the_old_ones(

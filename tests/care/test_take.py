@@ -11,7 +11,7 @@ import pytest
 from care_box import write_site
 
 from zorgkiosk import durable
-from zorgkiosk.care.apply import Files
+from zorgkiosk.care.pair import Files
 from zorgkiosk.care.take import Taken, take
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.lab.authority import Authority

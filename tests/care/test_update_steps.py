@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from update_box import AT_ONCE, FILL, NOW, TRUSTED, Running, box, deb, sign
 
 from zorgkiosk import durable
-from zorgkiosk.care.apply import Files
+from zorgkiosk.care.pair import Files
 from zorgkiosk.care.update import artefact, steps
 from zorgkiosk.care.update.manifest import UpdateError, Version, key_id
 from zorgkiosk.care.update.slots import Begun, Slots

@@ -1,29 +1,27 @@
 """A new config, and back to the last good one by itself when it does not prove itself in time.
 
-    site.toml        in force                    site.toml.staged   checked, not yet in force
-    site.toml.good   the last that proved itself site.toml.applying there from the first step to the last
-
-Each step is an atomic rename, and `site.toml.applying` is on disk before the first: after a power cut at any moment
-`resume` finds either the old config, or the new one still to be proved, and ends what was begun.
+Its files stand in `pair.py`. Each step is an atomic rename, and `site.toml.applying` is on disk before the first: after
+a power cut at any moment `resume` finds either the old config, or the new one still to be proved, and ends what was
+begun.
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
 import logging
 import socket
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zorgkiosk import durable
+from zorgkiosk.care.pair import Begun, Files, New, SecretsBefore, digest, usable, write
 from zorgkiosk.care.trial import SETTLED_S, decided, proves_itself
 from zorgkiosk.care.units import CALL_UNITS, Units, WatchedUnits
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.contract.status import Ack
+from zorgkiosk.site.checks import secrets_problems
 from zorgkiosk.site.clock import SystemClock
 from zorgkiosk.site.config import SiteConfig, load_site
 from zorgkiosk.site.config_log import BOX, CONSOLE, SYSTEM, TECHNICIAN, record
@@ -49,42 +47,6 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where a change of `config` keeps its files: all in one folder, so that a rename is atomic."""
-
-    config: Path
-
-    @property
-    def staged(self) -> Path:
-        return self.config.with_name(self.config.name + ".staged")
-
-    @property
-    def good(self) -> Path:
-        return self.config.with_name(self.config.name + ".good")
-
-    @property
-    def applying(self) -> Path:
-        return self.config.with_name(self.config.name + ".applying")
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What `applying` says: the new config, whether the hub was reached before it, and the units that ran then."""
-
-    digest: str
-    needs_hub: bool
-    units: tuple[str, ...]
-
-    @classmethod
-    def of(cls, line: str) -> Begun:
-        digest, needs_hub, *units = line.split()
-        return cls(digest, needs_hub == "1", tuple(units))
-
-    def line(self) -> str:
-        return " ".join((self.digest, str(int(self.needs_hub)), *self.units)) + "\n"
-
-
-@dataclass(frozen=True)
 class Bounds:
     """Seconds in which a change has to prove itself, and for how many of them the proof has to hold."""
 
@@ -92,11 +54,12 @@ class Bounds:
     settled_s: float = SETTLED_S
 
 
-Check = Callable[[Path], tuple[Problem, ...]]
+Check = Callable[[Path, Path], tuple[Problem, ...]]
+"""Of a site.toml and the secrets that go with it."""
 
 
 def apply(
-    new: Path,
+    new: New,
     config: Path,
     units: WatchedUnits,
     check: Check,
@@ -112,16 +75,16 @@ def apply(
     try:
         begun = _prepared(new, files, check, units)
         since_s = time.monotonic()
-        durable.rename(files.staged, config)
+        files.switch()
         units.restart()
         outcome = _judge(files, units, begun, since_s, Bounds(within_s, settled_s))
     except KeyboardInterrupt:  # whoever does not want to wait for the proof does not want the new config
         if not files.applying.exists():
-            files.staged.unlink(missing_ok=True)
+            files.forget()
             return Outcome.NOTHING
-        begun = Begun.of(files.applying.read_text(encoding="utf-8"))
-        outcome = _back(files, units, Outcome.STOPPED)
-    return _ended(files, begun.digest, CONSOLE, outcome)
+        begun = files.begun()
+        outcome = _back(files, units, begun, Outcome.STOPPED)
+    return _ended(files, begun, CONSOLE, outcome)
 
 
 def resume(
@@ -133,62 +96,93 @@ def resume(
     """
     files = Files(config)
     if not files.applying.exists():
+        files.forget()
         return Outcome.NOTHING
-    begun = Begun.of(files.applying.read_text(encoding="utf-8"))
-    if config.exists() and _digest(config) == begun.digest:
-        try:
-            outcome = _judge(files, units, begun, 0.0, Bounds(within_s, settled_s))
-        except KeyboardInterrupt:
-            outcome = _back(files, units, Outcome.STOPPED)
-        return _ended(files, begun.digest, BOX, outcome)
+    begun = files.begun()
+    if files.switched(begun):
+        return _ended(files, begun, BOX, _resumed(files, units, begun, Bounds(within_s, settled_s)))
     if not config.exists() and not files.good.exists():
         sentence = f"is not there, and {files.good.name} is not either: write it anew, then remove {files.applying}"
         raise ConfigError([Problem.of_file(config, sentence)])
     if files.good.exists() and not (config.exists() and config.read_bytes() == files.good.read_bytes()):
-        return _ended(files, begun.digest, BOX, _back(files, units, Outcome.BACK))
-    # Cut before the switch, or on the way back with the last good one in force again.
-    files.staged.unlink(missing_ok=True)
+        return _ended(files, begun, BOX, _back(files, units, begun, Outcome.BACK))
+    # Cut before the switch, between its two renames, or on the way back with the last good one in force again.
+    files.restore_secrets(begun)
+    files.forget()
     files.applying.unlink()
+    if begun.secrets is not None:  # boot may have started the units with the new ones
+        units.restart()
     _keep_as_good(files)
-    return _ended(files, begun.digest, BOX, Outcome.NOTHING)
+    return _ended(files, begun, BOX, Outcome.NOTHING)
 
 
-def _prepared(new: Path, files: Files, check: Check, units: WatchedUnits) -> Begun:
+def _resumed(files: Files, units: WatchedUnits, begun: Begun, bounds: Bounds) -> Outcome:
+    """The new config is in force, or once more the old one where only the secrets change."""
+    if begun.secrets is not None and begun.secrets.way_back:
+        # The way back begins with taking the last good one from where it lies, confirming with removing old secrets.
+        if not files.good.exists():
+            files.restore_secrets(begun)
+            return _is_back(files, units, Outcome.BACK)
+        if not files.secrets_good.exists():
+            return _confirmed(files)
+    try:
+        return _judge(files, units, begun, 0.0, bounds)
+    except KeyboardInterrupt:
+        return _back(files, units, begun, Outcome.STOPPED)
+
+
+def _prepared(new: New, files: Files, check: Check, units: WatchedUnits) -> Begun:
     """All that is on disk before the switch. Raises ConfigError, with the config in force untouched."""
     try:
         _stage(new, files, check)
         begun = _begin(files, units)
-        _write(files.applying, begun.line().encode(), like=files.config)
+        write(files.applying, begun.text().encode(), like=files.config)
+        if begun.secrets is not None:  # never there without `applying`, so that no boot leaves it
+            files.keep_secrets()
     except OSError as error:
-        files.staged.unlink(missing_ok=True)
+        files.forget()
+        files.applying.unlink(missing_ok=True)
         sentence = f"{error.strerror}: nothing was changed"
-        raise ConfigError([Problem.of_file(Path(error.filename or new), sentence)]) from None
+        raise ConfigError([Problem.of_file(Path(error.filename or new.site), sentence)]) from None
     return begun
 
 
-def _stage(new: Path, files: Files, check: Check) -> None:
+def _stage(new: New, files: Files, check: Check) -> None:
     """Raises ConfigError when it cannot be used, OSError when it cannot be read or written."""
     if not files.config.is_file():
         raise ConfigError([Problem.of_file(files.config, "there is no such file: name the one in force with --config")])
-    _write(files.staged, new.read_bytes(), like=files.config)
-    errors = [problem for problem in check(files.staged) if problem.severity == "error"]
-    if errors:
-        files.staged.unlink()
-        # A technician knows the file by the name that was given.
-        raise ConfigError([replace(each, file=new) if each.file == files.staged else each for each in errors])
+    content, secrets = new.site.read_bytes(), None
+    if new.secrets is not None:
+        secrets = new.secrets.read_bytes()
+        if wide := [each for each in secrets_problems(new.secrets) if each.severity == "error"]:
+            raise ConfigError(wide)
+    files.stage(content, secrets)
+    found = check(files.staged, files.secrets if secrets is None else files.secrets_staged)
+    if errors := [problem for problem in found if problem.severity == "error"]:
+        files.forget()
+        raise ConfigError([_as_given(each, new, files) for each in errors])
+
+
+def _as_given(problem: Problem, new: New, files: Files) -> Problem:
+    """A technician knows the files by the names that were given."""
+    given = {files.staged: new.site, files.secrets_staged: new.secrets}.get(problem.file) or problem.file
+    return replace(problem, file=given, sentence=problem.sentence.replace(f"{files.secrets_staged}", f"{new.secrets}"))
 
 
 def _begin(files: Files, units: WatchedUnits) -> Begun:
     """What was before the change. A config in force that cannot be used is nothing to come back to. Raises OSError."""
-    fresh, in_force = load_site(files.staged), _usable(files.config)
+    both = files.secrets_staged.exists()
+    fresh = load_site(files.staged, files.secrets_staged if both else files.secrets)
+    in_force = usable(files.config)
     before = fresh if in_force is None else in_force
     ran = units.active()
     if fresh.telephony is None or fresh.front is None:
         ran -= CALL_UNITS
-    begun = Begun(_digest(files.staged), hub_reached(before, None), tuple(sorted(ran)))
-    record(before.care_db, JournalLine(CONSOLE, TECHNICIAN, "apply", begun.digest, "begun"))
     if in_force is not None:
-        _write(files.good, files.config.read_bytes(), like=files.config)
+        write(files.good, files.config.read_bytes(), like=files.config)
+    secrets = SecretsBefore(files.secrets.exists(), usable(files.good) is not None) if both else None
+    begun = Begun(digest(files.staged), hub_reached(before, None), tuple(sorted(ran)), secrets)
+    _record(before, begun, CONSOLE, "begun")
     return begun
 
 
@@ -253,16 +247,21 @@ def _judge(files: Files, units: WatchedUnits, begun: Begun, since_s: float, boun
 
     proved = proves_itself(holds, bounds.within_s, bounds.settled_s, _LOOK_S)
     decided()
-    if not proved:
-        return _back(files, units, Outcome.BACK)
+    return _confirmed(files) if proved else _back(files, units, begun, Outcome.BACK)
+
+
+def _confirmed(files: Files) -> Outcome:
+    """No copy of the old secrets stays; that it is gone is also how a boot in between knows that it was confirmed."""
+    durable.remove(files.secrets_good)
     _keep_as_good(files)
+    files.forget()
     files.applying.unlink()
     return Outcome.CONFIRMED
 
 
 def works(file: Path, needs_hub: bool, since_s: float) -> bool:
     """The proof: the hub is reached, or where it was not before sync at least runs, and the panel answers."""
-    config = _usable(file)
+    config = usable(file)
     if config is None:
         return False
     if needs_hub:
@@ -272,13 +271,24 @@ def works(file: Path, needs_hub: bool, since_s: float) -> bool:
     return proven and panel_answers(config)
 
 
-def _back(files: Files, units: Units, why: Outcome) -> Outcome:
-    """One rename, which needs no room on the disk; the copy for the next time may wait until there is some."""
+def _back(files: Files, units: Units, begun: Begun, why: Outcome) -> Outcome:
+    """Renames, which need no room on the disk; the copy for the next time may wait until there is some."""
+    switched = files.switched(begun)
     files.staged.unlink(missing_ok=True)
-    if not files.good.exists() or (_usable(files.good) is None and _usable(files.config) is not None):
+    good = usable(files.good, files.secrets_before) if files.good.exists() else None
+    if not files.good.exists() or (good is None and usable(files.config) is not None):
+        if not switched:
+            files.restore_secrets(begun)
+        files.forget()
         files.applying.unlink(missing_ok=True)
         return Outcome.UNPROVED
     durable.rename(files.good, files.config)
+    files.restore_secrets(begun)
+    return _is_back(files, units, why)
+
+
+def _is_back(files: Files, units: Units, why: Outcome) -> Outcome:
+    files.forget()
     files.applying.unlink(missing_ok=True)
     units.restart()
     _keep_as_good(files)
@@ -287,34 +297,23 @@ def _back(files: Files, units: Units, why: Outcome) -> Outcome:
 
 def _keep_as_good(files: Files) -> None:
     """Without room the one before stays the last good one: no reason to take back what works."""
-    if _usable(files.config) is None:
+    if usable(files.config) is None:
         return
     try:
-        _write(files.good, files.config.read_bytes(), like=files.config)
+        write(files.good, files.config.read_bytes(), like=files.config)
     except OSError as error:
         log.error("%s: %s: the config in force is not kept as the last good one", files.good, error.strerror)
 
 
-def _usable(file: Path) -> SiteConfig | None:
-    try:
-        return load_site(file)
-    except ConfigError:
-        return None
-
-
-def _ended(files: Files, digest: str, device: str, outcome: Outcome) -> Outcome:
+def _ended(files: Files, begun: Begun, device: str, outcome: Outcome) -> Outcome:
     """How the change to the config of this digest ended, for the log of the box that is in force now."""
-    role = SYSTEM if device == BOX else TECHNICIAN
-    if (in_force := _usable(files.config)) is not None:
-        record(in_force.care_db, JournalLine(device, role, "apply", digest, outcome.name.lower()))
+    if (in_force := usable(files.config)) is not None:
+        _record(in_force, begun, device, outcome.name.lower())
     return outcome
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _write(path: Path, content: bytes, like: Path) -> None:
-    """With the rights of `like`: whoever could read the config in force can read the next."""
-    rights = like.stat()
-    durable.put(path, content, mode=stat.S_IMODE(rights.st_mode), group=rights.st_gid)
+def _record(config: SiteConfig, begun: Begun, device: str, value: str) -> None:
+    """Of secrets only that they change with it: a digest of a file of passwords would help to guess them."""
+    subjects = [begun.digest] if begun.secrets is None else [begun.digest, "secrets"]
+    role = SYSTEM if device == BOX else TECHNICIAN
+    record(config.care_db, *(JournalLine(device, role, "apply", subject, value) for subject in subjects))

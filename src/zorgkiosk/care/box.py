@@ -17,6 +17,7 @@ from zorgkiosk.care.archive import archive
 from zorgkiosk.care.audit import command as audit
 from zorgkiosk.care.doctor import findings
 from zorgkiosk.care.lasting import forgotten
+from zorgkiosk.care.pair import New
 from zorgkiosk.care.probes import probe
 from zorgkiosk.care.renewal import Renewal, connects, install
 from zorgkiosk.care.reset import factory_reset
@@ -46,7 +47,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     doctor.add_argument("--bundle", type=Path, metavar="FILE", help="write a support archive without any secret")
     doctor.set_defaults(command=_doctor)
     switch = commands.add_parser("apply", help="put a new site.toml in force, and back when it does not work")
-    switch.add_argument("new", type=Path, nargs="?", help="the new site.toml")
+    switch.add_argument("new", type=Path, nargs="?", help="the new site.toml, or a folder with it and secrets.toml")
+    switch.add_argument("--secrets", type=Path, metavar="FILE", help="the new secrets.toml, in force and back with it")
     switch.add_argument("--resume", action="store_true", help="end a change that a power cut interrupted")
     switch.add_argument("--home", type=Path, default=HOME, help=argparse.SUPPRESS)
     switch.set_defaults(command=_apply)
@@ -84,7 +86,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    if options.resume == (options.new is not None):
+    if options.resume == (options.new is not None) or (options.resume and options.secrets is not None):
         print("apply: name the new site.toml, or write --resume", file=sys.stderr)
         return 2
     if sentence := forgotten(options.config.parent):
@@ -98,14 +100,22 @@ def _apply(options: argparse.Namespace) -> int:
         return EX_UNAVAILABLE
     else:
         outcome = apply(
-            options.new,
+            _new(options.new, options.secrets),
             options.config,
             Systemd(),
-            lambda file: check_site(file, datetime.now(UTC)),
+            lambda file, secrets: check_site(file, datetime.now(UTC), secrets=secrets),
             options.within,
         )
     say(outcome.value)
     return EX_OK if outcome in (Outcome.CONFIRMED, Outcome.NOTHING) else EX_UNAVAILABLE
+
+
+def _new(given: Path, secrets: Path | None) -> New:
+    """A folder stands for the files in it."""
+    if not given.is_dir():
+        return New(given, secrets)
+    beside = given / "secrets.toml"
+    return New(given / SITE, secrets or (beside if beside.exists() else None))
 
 
 def _seconds(word: str) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from zorgkiosk import durable
-from zorgkiosk.care.apply import Files
+from zorgkiosk.care.pair import Files
 from zorgkiosk.provision.acceptance import SITE, Check, refuse, unpacked
 from zorgkiosk.provision.bundle import Entry
 
@@ -64,8 +64,8 @@ def mode(path: str, secret: bool) -> int:
 def _end_any_change(etc: Path) -> None:
     """A change of config that was cut is not ended any more: the bundle's own config comes instead."""
     change = Files(etc / SITE)
-    for file in (change.staged, change.applying):
-        durable.remove(file)
+    change.forget()
+    durable.remove(change.applying)
 
 
 def _place(etc: Path, path: str, entry: Entry, group: int) -> None:

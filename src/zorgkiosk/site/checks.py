@@ -29,9 +29,14 @@ SOON = timedelta(days=30)
 """A certificate that ends within this time is worth a warning: renewal has not worked for a month by then."""
 
 
-def check_site(path: Path, now: datetime, region_sites: Collection[str] | None = None) -> tuple[Problem, ...]:
-    """Every problem of the file and of what it names; empty when all is well. `region_sites`: the region's names."""
-    secrets = path.with_name("secrets.toml")
+def check_site(
+    path: Path, now: datetime, region_sites: Collection[str] | None = None, secrets: Path | None = None
+) -> tuple[Problem, ...]:
+    """Every problem of the file and of what it names; empty when all is well. `region_sites`: the region's names.
+
+    `secrets`: those that go with it, by default the secrets.toml beside it.
+    """
+    secrets = secrets or path.with_name("secrets.toml")
     try:
         written = read(path, secrets=secrets)
     except ConfigError as error:

@@ -193,9 +193,9 @@ class SiteConfig(Section):
         return self.site.data_dir / "sync.db"
 
 
-def load_site(path: Path) -> SiteConfig:
-    """The config of one site, with the `secrets.toml` beside it. Raises ConfigError with every problem."""
-    return load(SiteConfig, path, secrets=path.with_name("secrets.toml"))
+def load_site(path: Path, secrets: Path | None = None) -> SiteConfig:
+    """The config of one site, with the `secrets.toml` beside it, or with those named. Raises ConfigError with all."""
+    return load(SiteConfig, path, secrets=secrets or path.with_name("secrets.toml"))
 
 
 def _twice(section: str, key: str, values: list[str]) -> list[str]:

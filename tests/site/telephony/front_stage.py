@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from front_bench import Bench
 from sip_peer import Message, Peer, sdp
@@ -41,3 +45,16 @@ def talking(bench: Bench, caller: Peer, worker: Peer) -> tuple[Message, Message]
     caller.inside("ACK", invite, answer, cseq=1)
     worker.request_in("ACK")
     return invite, answer
+
+
+@contextlib.contextmanager
+def besides(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run `work` at the same time, until the block ends; what it raises is raised here."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+        running.result(10)

@@ -10,12 +10,11 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import pytest
 from front_bench import GOOD, PASSWORD, STRANGER, Bench
-from front_stage import AVP, SAVP, SILENCE_S, an_invite, anything, talking, uri
+from front_stage import AVP, SAVP, SILENCE_S, an_invite, anything, besides, talking, uri
 from sip_peer import Peer
 
 pytest_plugins = ["front_fixtures"]
@@ -25,19 +24,6 @@ _LOG = logging.getLogger(__name__)
 GUESSER, NEIGHBOUR = "127.0.71.68", "127.0.71.69"
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01"
 """How a TLS handshake begins; the rest is never sent."""
-
-
-@contextlib.contextmanager
-def besides(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run `work` at the same time, until the block ends; what it raises is raised here."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work, stop)
-        try:
-            yield
-        finally:
-            stop.set()
-        running.result(10)
 
 
 def flood(peer: Peer, message: bytes, per_s: int) -> Callable[[threading.Event], None]:
@@ -123,33 +109,6 @@ def test_a_stranger_with_300_invites_a_second_reaches_nobody_and_delays_nobody(b
     assert {each["Call-ID"] for each in worker.heard if an_invite(each)} == {invite["Call-ID"]}
     assert sent["Call-ID"] not in {each.get("Call-ID") for each in other.heard}
     assert stranger.maybe(anything, 0.05) is None
-
-
-def test_a_storm_of_hang_ups_from_the_trunk_delays_no_call_of_it(bench: Bench) -> None:
-    """As PJSIP 2.15 does where an early dialog is forgotten; the same trunk's calls are placed and end as always."""
-    worker, trunk = bench.worker(0), bench.caller()
-    storm = bench.caller()
-    unknown = (("Route", f"<sip:{bench.parameters.address};lr>"),)
-    to = f"<sip:line@{bench.parameters.address}>;tag=forgotten"
-    sent = storm.request("BYE", f"sip:line@{bench.parameters.address}", to=to, cseq=2, headers=unknown)
-    assert storm.reply_to(sent).code in (403, 481)
-    times = []
-    with besides(flood(storm, sent.encode(), 6000)):
-        until = time.monotonic() + 3
-        while time.monotonic() < until:
-            before = time.monotonic()
-            invite, answer = talking(bench, trunk, worker)
-            times.append(time.monotonic() - before)
-            bye = trunk.inside("BYE", invite, answer, cseq=2)
-            worker.reply(worker.request_in("BYE"), 200)
-            assert trunk.reply_to(bye).code == 200
-            asyncio.run(bench.rpc.release(uri(bench, 0)))
-            time.sleep(0.15)
-    _LOG.info("a trunk call during the storm: %.1f ms in the middle", statistics.median(times) * 1000)
-    answers = 0
-    while storm.maybe(anything, SILENCE_S) is not None:
-        answers += 1
-    assert answers <= 12
 
 
 def test_the_pbx_hears_within_50_ms_whether_we_take_calls_whatever_else_goes_on(bench: Bench) -> None:

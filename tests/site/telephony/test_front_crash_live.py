@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from front_bench import STRANGER, Bench
-from front_stage import AVP, anything, final
+from front_stage import AVP, final
 from sip_peer import Message, Peer
 
 pytest_plugins = ["front_fixtures"]
@@ -47,17 +47,3 @@ def test_a_pick_up_that_a_stranger_made_up_is_not_passed_on(bench: Bench) -> Non
     stranger = bench.caller(STRANGER)
     stranger.send(stranger.reply(arrived, 200, body=AVP), bench.outside)
     assert trunk.maybe(final, SILENCE_S) is None
-
-
-def test_a_cancel_of_a_forgotten_call_is_answered(bench: Bench) -> None:
-    """RFC 3261 §9.2. Without an answer PJSIP keeps the call for 32 s, and then asks for its end again and again."""
-    _, trunk, invite, _ = waiting(bench)
-    trunk.cancel(invite)
-    answer = trunk.receive(final)
-    assert (answer.code, answer["CSeq"]) == (481, invite["CSeq"].replace("INVITE", "CANCEL"))
-
-
-def test_a_stranger_hears_nothing_of_a_cancel(bench: Bench) -> None:
-    stranger = bench.caller(STRANGER)
-    stranger.cancel(bench.invite(stranger, body=AVP))
-    assert stranger.maybe(anything, SILENCE_S) is None

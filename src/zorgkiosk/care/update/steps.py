@@ -20,7 +20,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from zorgkiosk import durable
-from zorgkiosk.care.apply import Bounds, Files, hub_reached, works
+from zorgkiosk.care.apply import Bounds, hub_reached, works
+from zorgkiosk.care.pair import Files
 from zorgkiosk.care.trial import decided, proves_itself
 from zorgkiosk.care.units import WatchedUnits
 from zorgkiosk.care.update import artefact

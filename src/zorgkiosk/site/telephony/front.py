@@ -41,10 +41,13 @@ CLAIM_S = 14_400
 REGISTER_S = 120
 GUESSES, GUESS_S = 10, 60
 """After so many wrong passwords in a row an address is not heard for so long."""
+ENDS, ENDED_S = 12, 5
+"""BYEs or CANCELs of one call that are heard, until there was none for so long. RFC 3261 §17.1.2.2: one is sent eleven
+times within 32 s, at most 4 s apart."""
+FORGOTTEN_PER_S = 50
+"""How often a second one address hears that there is no such call."""
 LINE_SILENT_S = 6
 """A line that has not said for so long that it is here is dead or hangs: who asks hears that no call can be placed."""
-BYES, BYE_S = 12, 10
-"""A lost answer brings a BYE five times in 10 s (RFC 3261 §17.1.2.2); one that comes more often is no question."""
 STATUS_S = 30
 """What the line says of itself is told to partners that long."""
 TLS_IDLE_S, TLS_OPENED_IDLE_S = 15, 10
@@ -193,10 +196,11 @@ def _main(parameters: FrontParameters) -> str:
         register_s=REGISTER_S,
         guesses=GUESSES,
         guess_s=GUESS_S,
+        ends=ENDS,
+        ended_s=ENDED_S,
+        forgotten_per_s=FORGOTTEN_PER_S,
         line_silent_s=LINE_SILENT_S,
         status_s=STATUS_S,
-        byes=BYES,
-        bye_s=BYE_S,
         exchange_address=parameters.exchange[0] if parameters.exchange else "",
         exchange="{}:{}".format(*parameters.exchange) if parameters.exchange else "",
     )
