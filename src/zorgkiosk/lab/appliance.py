@@ -48,8 +48,11 @@ def box(arch: Arch, to: Path) -> Path:
     return root
 
 
-def region(folder: Path) -> Path:
-    """The demo's region as a coordinator keeps it, provisioned; returns its `out`. Raises ConfigError."""
+def region(folder: Path, more: str = "") -> Path:
+    """The demo's region as a coordinator keeps it, provisioned; returns its `out`. `more` ends region.toml.
+
+    Raises ConfigError.
+    """
     for name in SITES:
         site = folder / "sites" / name
         site.mkdir(parents=True)
@@ -58,19 +61,20 @@ def region(folder: Path) -> Path:
             shutil.copytree(_REPOSITORY / ANNOUNCEMENTS, site / "announcements")
     (folder / "region.toml").write_text(
         f'[region]\nname = "oost"\n[broker]\nhost = "{BROKER_ADDRESS}"\naddress = "{BROKER_ADDRESS}"\n'
-        f"port = {BROKER_PORT}\n",
+        f"port = {BROKER_PORT}\n{more}",
         encoding="utf-8",
     )
     provision(folder, Templates(_REPOSITORY / "firmware_config"), datetime.now(UTC))
     return folder / "out"
 
 
-def configure(root: Path, site: str, folder: Path) -> None:
+def configure(root: Path, site: str, folder: Path, more: str = "") -> None:
     """Make `root` the box of a demo site before its first boot, and the machine of the region's hub and broker too.
 
-    The site's part is its bundle on the boot partition, and nothing else. `folder` becomes the region's.
+    The site's part is its bundle on the boot partition, and nothing else. `folder` becomes the region's, and `more`
+    the end of its region.toml.
     """
-    out = region(folder)
+    out = region(folder, more)
     boot = root / BOOT
     boot.mkdir(parents=True)
     for file in (out / site).iterdir():
