@@ -1,9 +1,10 @@
 # `make demo` and `make test` are all a newcomer needs; both set up what is missing first.
 PY := .venv/bin/python
 DEMO_PACKAGES := mosquitto kamailio kamailio-tls-modules
-# libatomic1: what the browser driver of the tests is linked against; fuse3: a file system whose power can be cut; the
-# last line: the touchscreen of a box, on a screen in memory
+# libatomic1: what the browser driver of the tests is linked against; fuse3: a file system whose power can be cut;
+# openssh-server, cloud-init: what reads our files on a box; the last line: its touchscreen, on a screen in memory
 TEST_PACKAGES := $(DEMO_PACKAGES) postgresql sip-tester chromium faketime libatomic1 fuse3 libfuse3-3 systemd nftables iproute2 \
+    openssh-server openssh-client cloud-init \
     cage xwayland sway grim swayidle wtype udev fonts-dejavu-core
 SOAK_PACKAGES := $(TEST_PACKAGES) rabbitmq-server
 # A box of its own is booted with these, as root; without root the boot tests say so and are skipped.

@@ -30,7 +30,9 @@ IN_FORCE = {
     SYSTEMD / f"zorgkiosk-{name}.service" for name in ("apply-resume", "renewal", "take-bundle", "update-resume")
 }
 """They put something in force, and write what it was in root's journal."""
-ROOTS = IN_FORCE | {SYSTEMD / f"zorgkiosk-{name}.service" for name in ("authority", "broker-reload", "front-restart")}
+ROOTS = IN_FORCE | {
+    SYSTEMD / f"zorgkiosk-{name}.service" for name in ("authority", "broker-reload", "front-restart", "technicians")
+}
 """Root by name, without a single one of its capabilities: what they write is root's, and systemd obeys root alone."""
 FRONT = SYSTEMD / "kamailio.service.d" / "zorgkiosk.conf"
 OURS = ("board", "intake", "panel", "sync", "telephony")
@@ -173,6 +175,9 @@ def test_open_ports_are_those_of_the_configuration() -> None:
     opened = set(re.findall(r"(?:tcp|udp) dport (\S+)", chain))
     assert opened == {*(f"${name}" for name in named), "68", "22"}
     assert "policy drop" in chain
+    technicians = ["tcp dport 22 ip saddr @technicians accept", "tcp dport 22 ip6 saddr @technicians6 accept"]
+    assert [line.strip() for line in chain.splitlines() if "dport 22" in line] == technicians
+    assert "add element" not in re.sub("#.*", "", rules), "nobody, until a bundle names them"
     assert f"ct count over {front.TLS_PER_SOURCE} " in chain
     loopback = {str(Panel.model_fields["port"].default), str(hub.Board.model_fields["port"].default)}
     assert not loopback & opened
@@ -196,7 +201,7 @@ def test_every_timer_and_path_has_its_service_and_is_in_the_package() -> None:
     moved = {file for kind in ("timer", "path") for file in SYSTEMD.glob(f"*.{kind}")}
     assert {file.stem for file in moved} == {
         *("zorgkiosk-renewal", "zorgkiosk-retention", "zorgkiosk-authority", "zorgkiosk-broker-reload"),
-        "zorgkiosk-front-restart",
+        *("zorgkiosk-front-restart", "zorgkiosk-technicians"),
     }
     build = (FIRMWARE / "package" / "build").read_text(encoding="utf-8")
     for file in moved:

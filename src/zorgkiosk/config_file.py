@@ -147,10 +147,21 @@ def validate(kind: type[Config], written: Written) -> Config:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        problems = error.errors(include_input=False)
+        problems = _own(error.errors(include_input=False))
         told = [each for problem in problems for each in _told(problem, kind, written)]
         told += _hidden(kind, content, problems, written)
         raise ConfigError(sorted(told, key=lambda one: (one.file != written.file, one.place))) from None
+
+
+def _own(problems: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without those that a list is too short where an item of it is wrong: it was only not counted."""
+    places = [problem["loc"] for problem in problems]
+
+    def follows(problem: ErrorDetails) -> bool:
+        own = problem["loc"]
+        return problem["type"] == "too_short" and any(at != own and at[: len(own)] == own for at in places)
+
+    return [problem for problem in problems if not follows(problem)]
 
 
 def _hidden(
@@ -252,10 +263,25 @@ def _is_deep(content: object) -> bool:
     return bool(level)
 
 
+PRIVATE_KEY = (
+    "is a private key, and none belongs here: take it out, and write the line of the file that ends in .pub; "
+    "where others have seen it, make a new pair"
+)
+_PRIVATE = ("PRIVATE KEY", "PuTTY-User-Key-File", "b3BlbnNzaC1rZXktdjE")
+"""PEM in all its kinds, PuTTY's own, and what OpenSSH's begins with between its lines ("openssh-key-v1" in base64)."""
+
+
+def is_private_key(value: str) -> bool:
+    """Whether a text is one, or part of one, by how their files begin."""
+    return any(sign in value for sign in _PRIVATE)
+
+
 def _unseen(written: Written) -> Iterator[Problem]:
     """Texts with control signs (a NUL, an escape): they name no file, and change what a terminal shows."""
     for key, value in _texts(written.content, ()):
-        if found := next((sign for sign in value if unicodedata.category(sign) == "Cc"), None):
+        if is_private_key(value):  # of several lines, and so with control signs
+            yield written.problem(key, PRIVATE_KEY)
+        elif found := next((sign for sign in value if unicodedata.category(sign) == "Cc"), None):
             yield written.problem(key, f"holds a control sign (U+{ord(found):04X}): write it without")
 
 
@@ -354,7 +380,7 @@ def _keys_at(kind: type[BaseModel], loc: Sequence[int | str]) -> set[str]:
         inner = _section_of(kind.model_fields[part].annotation)
         if inner is not None:
             kind = inner
-    return set(kind.model_fields)
+    return {field.alias or name for name, field in kind.model_fields.items()}
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:

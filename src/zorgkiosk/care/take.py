@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from zorgkiosk import durable
 from zorgkiosk.care.pair import Files
+from zorgkiosk.provision import technicians
 from zorgkiosk.provision.acceptance import SITE, Check, refuse, unpacked
 from zorgkiosk.provision.bundle import Entry
 
@@ -46,6 +47,9 @@ def take(bundle: Path, etc: Path, check: Check, log: Callable[[str], object]) ->
     files = unpacked(bundle, content)
     refuse(bundle, files, etc, check)
     group = etc.stat().st_gid
+    for name in technicians.FILES:
+        if name not in files:  # a key that lets in nobody any more, before anything says that the bundle was taken
+            durable.remove(etc / name)
     for path in sorted(files, key=lambda path: (path == SITE, path)):
         if path == SITE:
             _end_any_change(etc)
@@ -58,6 +62,8 @@ def take(bundle: Path, etc: Path, check: Check, log: Callable[[str], object]) ->
 
 def mode(path: str, secret: bool) -> int:
     """Rights of a file of `etc`, whose group is that of the units."""
+    if path == technicians.KEYS_FILE:
+        return 0o644  # sshd reads it as the user who logs in (sshd_config(5), AuthorizedKeysFile)
     return 0o600 if secret and path in HANDED else 0o640
 
 

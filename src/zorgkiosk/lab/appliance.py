@@ -48,10 +48,10 @@ def box(arch: Arch, to: Path) -> Path:
     return root
 
 
-def region(folder: Path, age: timedelta = timedelta()) -> Path:
+def region(folder: Path, age: timedelta = timedelta(), more: str = "") -> Path:
     """The demo's region as a coordinator keeps it, provisioned; returns its `out`. Raises ConfigError.
 
-    `age`: of its certificates; the list of revoked ones is of today.
+    `age`: of its certificates; the list of revoked ones is of today. `more` ends region.toml.
     """
     for name in SITES:
         site = folder / "sites" / name
@@ -61,7 +61,7 @@ def region(folder: Path, age: timedelta = timedelta()) -> Path:
             shutil.copytree(_REPOSITORY / ANNOUNCEMENTS, site / "announcements")
     file, broker = folder / "region.toml", f'host = "{BROKER_ADDRESS}"\naddress = "{BROKER_ADDRESS}"\n'
     templates, now = Templates(_REPOSITORY / "firmware_config"), datetime.now(UTC)
-    text = f'[region]\nname = "oost"\nrenew_days = 1\n[broker]\n{broker}port = {BROKER_PORT}\n'
+    text = f'[region]\nname = "oost"\nrenew_days = 1\n[broker]\n{broker}port = {BROKER_PORT}\n{more}'
     file.write_text(text, encoding="utf-8")
     for instant in (now - age, now):
         provision(folder, templates, instant)
@@ -69,13 +69,13 @@ def region(folder: Path, age: timedelta = timedelta()) -> Path:
     return folder / "out"
 
 
-def configure(root: Path, site: str, folder: Path, age: timedelta = timedelta()) -> None:
+def configure(root: Path, site: str, folder: Path, age: timedelta = timedelta(), more: str = "") -> None:
     """Make `root` the box of a demo site before its first boot, and the machine of the region's hub and broker too.
 
     The site's part is its bundle on the boot partition, and nothing else. `folder` becomes the region's, whose
-    certificates have that `age`.
+    certificates have that `age`; `more` is the end of its region.toml.
     """
-    out = region(folder, age)
+    out = region(folder, age, more)
     boot = root / BOOT
     boot.mkdir(parents=True)
     for file in (out / site).iterdir():

@@ -90,6 +90,19 @@ def install(root: Path, package: Path) -> str:
     return in_root(root, *command)
 
 
+def add_debian(root: Path, *packages: str) -> None:
+    """Install packages of Debian, which this machine's apt fetches: the system has no network. Raises LabError."""
+    archives = root / "tmp" / "debian"
+    (archives / "partial").mkdir(parents=True)
+    of_root = [f"Dir::State::status={root}/var/lib/dpkg/status", f"Dir::Cache::archives={archives}"]
+    options = [word for each in (*of_root, "APT::Sandbox::User=root") for word in ("-o", each)]
+    command = ["apt-get", "install", "-y", "--download-only", "--no-install-recommends", *options, *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(packages)}: {done.stderr.strip()[-1000:]}")
+    in_root(root, "sh", "-c", "dpkg --install --force-confold /tmp/debian/*.deb && rm -r /tmp/debian")
+
+
 def in_root(root: Path, *command: str) -> str:
     """Run a command in a system that is not booted, without a network. Raises LabError when it fails."""
     with _proc(root):

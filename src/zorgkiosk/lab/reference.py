@@ -14,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, IPvAnyAddress
+from pydantic import BaseModel, IPvAnyAddress, IPvAnyNetwork
 from pydantic.fields import FieldInfo
 
 from zorgkiosk.contract.names import CODE_PATTERN
@@ -29,6 +29,7 @@ _KINDS: dict[Any, str] = {
     IPv4Address: "an IPv4 address",
     IPvAnyAddress: "an IP address",
     IPv4Network: "an IPv4 address or network",
+    IPvAnyNetwork: "an IP address or network",
 }
 _PATTERNS = {
     CODE_PATTERN: "a code",
@@ -60,7 +61,8 @@ def rows(kind: type[BaseModel]) -> Rows:
             continue
         header = f"[[{name}]]" if several else f"[{name}]"
         for key, inner in section.model_fields.items():
-            found[header, key] = f"| `{key}` | {_default(inner)} | {_allowed(key, inner)} |"
+            name_there = inner.alias or key
+            found[header, name_there] = f"| `{name_there}` | {_default(inner)} | {_allowed(key, inner)} |"
     return found
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, IPvAnyAddress, field_validator
 
 from zorgkiosk.config_file import Section, load
 from zorgkiosk.contract.names import Code
+from zorgkiosk.provision.technicians import Technicians
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 MOST_DAYS = 365
@@ -53,6 +54,7 @@ class RegionConfig(Section):
 
     region: Region
     broker: Broker
+    technicians: Technicians | None = None
 
 
 def load_region(folder: Path) -> RegionConfig:

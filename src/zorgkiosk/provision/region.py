@@ -22,7 +22,15 @@ from zorgkiosk.provision.authority import RENEW_BEFORE, Authority, Member
 from zorgkiosk.provision.bundle import Entry, pack
 from zorgkiosk.provision.config import RegionConfig
 from zorgkiosk.provision.log import journal
-from zorgkiosk.provision.render import BUNDLE, Templates, boot_files, broker_files, hub_names, site_root
+from zorgkiosk.provision.render import (
+    BUNDLE,
+    Templates,
+    boot_files,
+    broker_files,
+    hub_names,
+    site_root,
+    technicians_files,
+)
 from zorgkiosk.provision.sources import Sources, load_sources
 
 BOARD_NAME = "hub-board"
@@ -100,12 +108,14 @@ def _boxes(sources: Sources, authority: Authority, templates: Templates) -> dict
     """By site all files of its boot partition. Raises ConfigError when one of the boxes would refuse its bundle."""
     boxes: dict[str, dict[str, Entry]] = {}
     problems: list[Problem] = []
+    technicians = sources.region.technicians
+    shared = _update_keys(sources.folder) | technicians_files(technicians)
     for name, site in sources.sites.items():
         if not authority.has(name):
             continue
         own = sources.folder / "sites" / name
-        bundle = pack(site_root(site, own, authority, templates) | _update_keys(sources.folder))
-        boxes[name] = {**boot_files(site, templates), BUNDLE: Entry(bundle, secret=True)}
+        bundle = pack(site_root(site, own, authority, templates) | shared)
+        boxes[name] = {**boot_files(site, templates, technicians is not None), BUNDLE: Entry(bundle, secret=True)}
         if not _is(sources.folder / "out" / name / BUNDLE, bundle):
             problems += _refused(own, bundle)
     if problems:

@@ -13,6 +13,7 @@ import jinja2
 
 from zorgkiosk.config_file import ConfigError, Problem, Section
 from zorgkiosk.hub.broker import ACL_FILE, CONFIG_FILE, HUB_NAME, BrokerParameters, render, render_acl
+from zorgkiosk.provision import technicians
 from zorgkiosk.provision.authority import Authority
 from zorgkiosk.provision.bundle import Entry
 from zorgkiosk.provision.config import RegionConfig
@@ -66,9 +67,15 @@ def site_root(config: SiteConfig, folder: Path, authority: Authority, templates:
     return root | _announcements(config, own)
 
 
-def boot_files(config: SiteConfig, templates: Templates) -> dict[str, Entry]:
+def technicians_files(who: technicians.Technicians | None) -> dict[str, Entry]:
+    """Relative path below `/` → file: the same in every bundle of the region."""
+    return {str(ETC.relative_to("/") / name): entry for name, entry in technicians.files(who).items()}
+
+
+def boot_files(config: SiteConfig, templates: Templates, with_ssh: bool) -> dict[str, Entry]:
     """Files of the boot partition beside the bundle: cloud-init reads them at the first start."""
-    return {Path(name).name: templates.render(name, template_values(config)) for name in _BOOT}
+    values = template_values(config) | {"technicians": with_ssh}
+    return {Path(name).name: templates.render(name, values) for name in _BOOT}
 
 
 def template_values(config: SiteConfig) -> dict[str, object]:
