@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import Field
 
-from zorgkiosk.config_file import ConfigError, Section, load
+from zorgkiosk.config_file import ConfigError, load
+from zorgkiosk.config_section import Rule, Section, with_keys
 
 
 class Inner(Section):
@@ -51,8 +53,14 @@ def test_every_problem_is_told_at_once_with_file_and_key(file: Path) -> None:
     assert len(told) == 5 and all(sentence.startswith(f"{file}:") for sentence in told)
     assert f"{file}:1:1: name: is missing: add it" in told
     assert f"{file}:3:1: inner.prot: is not a key of this section, did you mean 'port'?" in told
-    assert any(sentence.startswith(f"{file}:2:1: inner.port: input should be greater") for sentence in told)
-    assert any(sentence.startswith(f"{file}:5:1: item[0].port: input should be a valid integer") for sentence in told)
+    assert any(
+        sentence.startswith(f"{file}:2:1: inner.port: is too small: write a whole number, 1 to 65535")
+        for sentence in told
+    )
+    assert any(
+        sentence.startswith(f"{file}:5:1: item[0].port: is text: write a whole number, 1 to 65535, without")
+        for sentence in told
+    )
 
 
 def test_a_key_in_a_list_of_sections_gets_its_own_section_s_suggestion(file: Path) -> None:
@@ -139,3 +147,84 @@ def test_an_unknown_choice_is_answered_with_the_nearest_or_all() -> None:
         "code 'elv-lag' is not known, did you mean 'elv-laag'?"
     )
     assert Section.not_one_of("code", "bed", ["elv-laag", "grz"]) == "code 'bed' is not known, one of: elv-laag, grz"
+
+
+class Pair(Section):
+    low: int = 1
+    high: int = 2
+    name: str
+
+    def rules(self) -> tuple[Rule, ...]:
+        return self._rise, self._is_called
+
+    def _rise(self) -> Iterator[str]:
+        if self.low >= self.high:
+            yield "low and high must rise: write a higher high"
+
+    def _is_called(self) -> Iterator[str]:
+        if self.name == "x":
+            yield "x is taken: write another name"
+
+
+class Pairs(Section):
+    pair: tuple[Pair, ...]
+    wanted: str = ""
+
+    def rules(self) -> tuple[Rule, ...]:
+        return self._has_what_is_wanted, self._each_once
+
+    def _has_what_is_wanted(self) -> Iterator[str]:
+        if self.wanted not in [pair.name for pair in self.pair]:
+            yield f"[wanted] {self.wanted} is nobody's name: write one"
+
+    def _each_once(self) -> Iterator[str]:
+        names = [pair.name for pair in with_keys(self.pair, "name")]
+        if len(set(names)) < len(names):
+            yield "[[pair]] a name stands twice: give each its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[pair]]\nname = "x"\nlow = "1"', ["pair[0]: x is taken", "pair[0].low: is text"]),
+        ('[[pair]]\nname = "x"\nlow = 5\nextra = 1', ["pair[0]: low and", "pair[0]: x is taken", "pair[0].extra: is"]),
+        ("[[pair]]\nlow = 5", ["pair[0].name: is missing", "pair[0]: low and high"]),
+        (
+            '[[pair]]\nname = 5\n[[pair]]\nname = "y"\n[[pair]]\nname = "y"',
+            ["pair[0].name: is a number: write text", "[[pair]] a name stands twice"],
+        ),
+        ("wanted = 1\npair = 1", ["wanted: is a number", "pair: is a number: write it as a section, with [[pair]]"]),
+    ],
+)
+def test_a_wrong_key_hides_no_rule_that_does_not_ask_for_it(file: Path, text: str, told: list[str]) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(Pairs, file)
+    found = sorted(f"{one.key}: {one.sentence}" if one.key else one.sentence for one in refused.value.found)
+    assert "[wanted]" not in "".join(found) or "name = 5" not in text
+    assert all(any(each.startswith(start) for each in found) for start in told), found
+
+
+def test_a_config_made_by_a_program_keeps_the_same_rules() -> None:
+    with pytest.raises(ValueError, match="must rise"):
+        Pair(low=3, high=2, name="y")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "cure"),
+    [
+        ("port =", "inner.port", "write text in quotes"),
+        ("port = tru", "inner.port", "write text in quotes"),
+        ("port = 1\nport = 2", "inner.port", "stands twice: remove one of the two"),
+        ('ca_file = "ca.pem', "inner.ca_file", "close the text with a quote"),
+        ("port = 1 2", "inner.port", "one key on each line"),
+        ('port = [1,\nca_file = "x"', "inner.port", "close the list with ]"),
+        ("[[inner]]", "inner", "stands twice"),
+    ],
+)
+def test_a_line_that_is_no_toml_is_told_with_its_key_and_a_cure(file: Path, line: str, key: str, cure: str) -> None:
+    file.write_text(f'name = "x"\n[inner]\n{line}\n')
+    with pytest.raises(ConfigError) as refused:
+        load(Outer, file)
+    (told,) = refused.value.found
+    assert told.key == key and told.sentence.startswith("is not TOML: ") and cure in told.sentence

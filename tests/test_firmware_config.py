@@ -9,7 +9,8 @@ from sqlalchemy import make_url
 
 from shipped import FIRMWARE
 from zorgkiosk.capacity.catalog import CATEGORIES
-from zorgkiosk.config_file import ConfigError, Section
+from zorgkiosk.config_file import ConfigError
+from zorgkiosk.config_section import Section
 from zorgkiosk.contract.capacity import LIMITS
 from zorgkiosk.hub import rabbitmq
 from zorgkiosk.hub.config import HubConfig, load_hub

@@ -16,20 +16,25 @@ MODULES = {
 }
 OURS = "zorgkiosk"
 
+CONFIG = ("config_section", "config_words", "config_ports")
 MAY_IMPORT = {
     "contract": set[str](),
     "capacity": {"contract"},
     "overflow": {"contract", "capacity"},
     "toml_places": set[str](),
-    "config_file": {"toml_places"},
+    "config_section": set[str](),
+    "config_words": {"config_section", "contract", "toml_places"},
+    "config_ports": {"config_section"},
+    "toml_faults": {"toml_places"},
+    "config_file": {"toml_places", "toml_faults", "config_section", "config_words"},
     "speech": set[str](),
     "durable": set[str](),
-    "site": {"durable", "contract", "capacity", "overflow", "config_file", "speech"},
-    "hub": {"contract", "capacity", "overflow", "config_file", "speech"},
-    "lab": {"durable", "contract", "capacity", "overflow", "config_file", "site", "hub", "units", "provision"},
-    "units": {"contract", "capacity", "overflow", "config_file", "site", "hub", "lab"},
-    "provision": {"durable", "contract", "config_file", "site", "hub"},
-    "care": {"durable", "contract", "config_file", "toml_places", "site", "hub", "provision"},
+    "site": {"durable", "contract", "capacity", "overflow", "config_file", *CONFIG, "speech"},
+    "hub": {"contract", "capacity", "overflow", "config_file", *CONFIG, "speech"},
+    "lab": {"durable", "contract", "capacity", "overflow", "config_file", *CONFIG, "site", "hub", "units", "provision"},
+    "units": {"contract", "capacity", "overflow", "config_file", *CONFIG, "site", "hub", "lab"},
+    "provision": {"durable", "contract", "config_file", *CONFIG, "site", "hub"},
+    "care": {"durable", "contract", "config_file", *CONFIG, "toml_places", "site", "hub", "provision"},
     "cli": {"config_file", "site", "hub", "units", "lab", "provision", "care"},
     "__main__": {"cli"},
 }

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from zorgkiosk.config_section import UNREAD, WITHOUT_RULES, Section, did_you_mean
+from zorgkiosk.config_words import field_at, refusal, section_of
+from zorgkiosk.toml_faults import not_toml
 from zorgkiosk.toml_places import Key, Place, nearest, places
 
 
@@ -47,27 +49,6 @@ class ConfigError(Exception):
         self.found = tuple(problems)
         self.problems = tuple(str(problem) for problem in problems)
 
-
-class Section(BaseModel):
-    """Base of every config section: immutable, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-    @staticmethod
-    def not_one_of(key: str, value: str, allowed: Iterable[str]) -> str:
-        """`key 'x' is not known, did you mean 'y'?`"""
-        choices = list(allowed)
-        return f"{key} '{value}' is not known{_did_you_mean(value, choices) or ', one of: ' + ', '.join(choices)}"
-
-
-def _is_host(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_.:-]{1,253}", value) is None or value.count(":") == 1:
-        raise ValueError(f"'{value}' is no host: write a name or an address alone, such as \"hub.example\"")
-    return value
-
-
-Host = Annotated[str, AfterValidator(_is_host)]
-"""What a broker is reached by: no address of a web page, no port, no space."""
 
 Config = TypeVar("Config", bound=Section)
 
@@ -144,13 +125,17 @@ def validate(kind: type[Config], written: Written) -> Config:
     content = _with_keys(_absolute(written.content, written.file.resolve().parent))
     if written.secrets is not None:
         content["secrets"] = _absolute(written.secrets.content, written.secrets.file.resolve().parent)
+    told: list[Problem] = []
     try:
-        return kind.model_validate(content)
+        config = kind.model_validate(content, context=WITHOUT_RULES)
     except ValidationError as error:
-        problems = _own(error.errors(include_input=False))
-        told = [each for problem in problems for each in _told(problem, kind, written)]
-        told += _hidden(kind, content, problems, written)
-        raise ConfigError(sorted(told, key=lambda one: (one.file != written.file, one.place))) from None
+        problems = _own(error.errors(include_input=False, include_url=False))
+        told += _each_key_once(problems, kind, content, written)
+        config = kind.model_validate(_mended(kind, content, problems), context=WITHOUT_RULES)
+    told += [problem for key, section in _sections(config) for problem in _broken(key, section, written)]
+    if told:
+        raise ConfigError(sorted(dict.fromkeys(told), key=lambda one: (one.file != written.file, one.place)))
+    return config
 
 
 def _own(problems: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -164,37 +149,70 @@ def _own(problems: list[ErrorDetails]) -> list[ErrorDetails]:
     return [problem for problem in problems if not follows(problem)]
 
 
-def _hidden(
-    kind: type[Section], content: dict[str, Any], problems: Sequence[ErrorDetails], written: Written
-) -> Iterator[Problem]:
-    """What only the checks across sections find, which do not run while a key is wrong: so without it."""
-    if any(not problem["loc"] for problem in problems):
-        return
+def _mended(kind: type[Section], content: dict[str, Any], problems: Sequence[ErrorDetails]) -> dict[str, Any]:
+    """Without the keys that nobody knows, and with `UNREAD` where one is missing or wrong: so it can be read."""
     content = copy.deepcopy(content)
     for problem in problems:
+        whole = problem["type"] in ("extra_forbidden", "missing")
+        *around, last = problem["loc"] if whole else _field_of(kind, problem["loc"])
         inner: Any = content
-        for part in problem["loc"][:-1]:
-            if isinstance(inner, list):
-                inner = inner[part] if isinstance(part, int) else {}
-            else:
-                inner = inner.get(part, {}) if isinstance(inner, dict) else {}
-        if isinstance(inner, dict):
-            inner.pop(problem["loc"][-1], None)
-    try:
-        kind.model_validate(content)
-    except ValidationError as error:
-        across = [problem for problem in error.errors(include_input=False) if not problem["loc"]]
-        told = [each for problem in across for each in _told(problem, kind, written)]
-        wrong = {str(problem["loc"][0]) for problem in problems}
-        yield from (each for each in told if not _follows(each.sentence, wrong, problems))
+        for part in around:
+            inner = inner[part]
+        if problem["type"] == "extra_forbidden":
+            del inner[last]
+        else:
+            inner[last] = UNREAD
+    return content
 
 
-def _follows(sentence: str, wrong: set[str], problems: Sequence[ErrorDetails]) -> bool:
-    """Whether a check across sections only misses what was taken out: a whole section, or a secret."""
-    if "secrets" in wrong and "secrets.toml" in sentence:
-        return True
-    gone = {str(problem["loc"][0]) for problem in problems if len(problem["loc"]) == 1}
-    return any(f"[{name}]" in sentence for name in gone)
+def _field_of(kind: type[Section], loc: Key) -> Key:
+    """The innermost key of a section: of a list or of names with values the whole."""
+    key, _, _ = field_at(kind, loc)
+    for length in range(1, len(key) + 1):
+        if section_of(field_at(kind, key[:length])[1])[0] is None:
+            return key[:length]
+    return key
+
+
+def _sections(config: Section, key: Key = ()) -> Iterator[tuple[Key, Section]]:
+    yield key, config
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Section):
+            yield from _sections(value, (*key, name))
+        elif isinstance(value, tuple):
+            for number, inner in enumerate(value):
+                if isinstance(inner, Section):
+                    yield from _sections(inner, (*key, name, number))
+
+
+def _broken(key: Key, section: Section, written: Written) -> Iterator[Problem]:
+    for sentence in section.broken_rules():
+        told = written.problem(key or _meant(sentence, written), sentence)
+        yield told if key else replace(told, key="")
+
+
+def _each_key_once(
+    problems: Sequence[ErrorDetails], kind: type[Section], content: dict[str, Any], written: Written
+) -> Iterator[Problem]:
+    """A key that may be of two kinds is refused by each of them: that is one problem."""
+    by_key: dict[Key, list[ErrorDetails]] = {}
+    for problem in problems:
+        known = problem["loc"] if problem["type"] in ("extra_forbidden", "missing") else ()
+        by_key.setdefault(known or field_at(kind, problem["loc"])[0], []).append(problem)
+    for key, of_key in by_key.items():
+        yield _told(key, of_key, kind, _value_at(content, key), written)
+
+
+def _value_at(content: Any, key: Key) -> Any:
+    for part in key:
+        if isinstance(content, dict):
+            content = content.get(str(part))
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            return None
+    return content
 
 
 def _read(path: Path) -> Written:
@@ -230,12 +248,8 @@ def _text(path: Path) -> str:
 
 
 def _not_toml(path: Path, text: str, what: str) -> Problem:
-    place = Place(1, 1)
-    if found := re.search(r" \(at line (\d+), column (\d+)\)$", what):
-        what, place = what[: found.start()], Place(int(found[1]), int(found[2]))
-    elif what.endswith("(at end of document)"):
-        place = Place(text.count("\n") + 1, 1)
-    return Problem(path, place, "", f"is not TOML: {what}")
+    fault = not_toml(text, what)
+    return Problem(path, fault.place, fault.key, fault.sentence)
 
 
 _HUGE = re.compile(r"\d(_?\d){4000}")
@@ -328,25 +342,25 @@ def _with_keys(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(problem: ErrorDetails, kind: type[Section], written: Written) -> Iterator[Problem]:
-    key: Key = tuple(problem["loc"])
-    match problem["type"]:
+def _told(key: Key, problems: list[ErrorDetails], kind: type[Section], value: Any, written: Written) -> Problem:
+    own = [problem for problem in problems if problem["type"] == "value_error"]
+    first = (own or problems)[0]
+    match first["type"]:
         case "extra_forbidden":
             known = sorted(_keys_at(kind, key[:-1]))
-            meant = _did_you_mean(str(key[-1]), known)
+            meant = did_you_mean(str(key[-1]), known)
             guess = meant or f", known here: {', '.join(known)}"
             told = written.problem(key, f"is not a key of this section{guess}")
             # A secret that was written where its name belongs is no name: only what resembles one is repeated.
-            yield replace(told, key=name_of((*key[:-1], "?"))) if key[0] == "secrets" and not meant else told
+            return replace(told, key=name_of((*key[:-1], "?"))) if key[0] == "secrets" and not meant else told
         case "missing":
-            yield written.problem(key, "is missing: add it")
+            return written.problem(key, "is missing: add it")
         case "value_error":
-            # A check across sections raises one error with a line for each problem it found.
-            for sentence in problem["msg"].removeprefix("Value error, ").split("\n"):
-                told = written.problem(key or _meant(sentence, written), sentence)
-                yield told if key else Problem(told.file, told.place, "", sentence)
-        case _:
-            yield written.problem(key, f"{problem['msg'][0].lower()}{problem['msg'][1:]}")
+            return written.problem(key, first["msg"].removeprefix("Value error, "))
+        case name:
+            _, annotation, metadata = field_at(kind, key)
+            refused = name if len(problems) == 1 else "none of these"
+            return written.problem(key, refusal(refused, value, key, annotation, metadata))
 
 
 _SUBJECT = re.compile(r"\[{1,2}(?P<table>[a-z_]+)\]{1,2}(?: (?P<first>[^ :]+))?(?:(?: '|:[^']*')(?P<second>[^']+)')?")
@@ -377,21 +391,7 @@ def _keys_at(kind: type[BaseModel], loc: Sequence[int | str]) -> set[str]:
     for part in loc:
         if isinstance(part, int) or part not in kind.model_fields:
             continue
-        inner = _section_of(kind.model_fields[part].annotation)
+        inner, _ = section_of(kind.model_fields[part].annotation)
         if inner is not None:
             kind = inner
-    return {field.alias or name for name, field in kind.model_fields.items()}
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if (section := _section_of(inner)) is not None:
-            return section
-    return None
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean '{close[0]}'?" if close else ""
+    return set(kind.model_fields)

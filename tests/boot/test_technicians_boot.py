@@ -57,7 +57,7 @@ class Box:
 
 def section(root: Path, *keys: str) -> str:
     lines = [f'"{(root / "root" / f"{key}.pub").read_text(encoding="utf-8").strip()}"' for key in keys]
-    return f'[technicians]\nssh_keys = [{", ".join(lines)}]\nfrom = ["127.0.0.0/29", "192.0.2.16/28"]\n'
+    return f'[technicians]\nssh_keys = [{", ".join(lines)}]\nnetworks = ["127.0.0.0/29", "192.0.2.16/28"]\n'
 
 
 @pytest.fixture(scope="module")

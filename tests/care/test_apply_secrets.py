@@ -154,7 +154,7 @@ def test_both_are_checked_together_and_told_by_the_names_that_were_given(config:
     assert [each.file for each in alone.value.found] == [new.site]
     assert new.secrets is not None
     write_secrets(new.secrets, NEW.replace(NEW_PASSWORD, "kort"))
-    with pytest.raises(ConfigError, match=r"at least 8") as short:
+    with pytest.raises(ConfigError, match=r"is too short: write text, from 8 signs") as short:
         apply(new, config, NoUnits(), check)
     assert [each.file for each in short.value.found] == [new.secrets] and "kort" not in str(short.value)
     assert pair(config) == old and left(config) == {"site.toml", "secrets.toml"}

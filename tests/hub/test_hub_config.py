@@ -58,7 +58,7 @@ def test_a_relative_database_lies_beside_the_config(tmp_path: Path) -> None:
         (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partner 'hap-zuit' is not known, did you mean"),
         (('partners = ["hap-zuid"]', 'partners = ["hap-noord"]'), "hap-noord: names itself as partner"),
         (('name = "vvt-linde"', 'name = "hap-zuid"'), "[[site]] name 'hap-zuid' stands twice"),
-        (('kind = "vvt"', 'kind = "rav"'), "site[2].kind: input should be 'hap', 'vvt', 'seh'"),
+        (('kind = "vvt"', 'kind = "rav"'), 'site[2].kind: is not one of the choices: write "hap", "vvt"'),
     ],
 )
 def test_each_mistake_is_named(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:

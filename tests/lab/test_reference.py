@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from zorgkiosk.config_file import Section
+from zorgkiosk.config_section import Section
 from zorgkiosk.lab.reference import differences, rows, written
 
 

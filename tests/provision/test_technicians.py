@@ -43,7 +43,7 @@ def with_technicians(region: Path, keys: str, networks: str = '"10.20.0.0/24"') 
     """The region with this section alone; `keys` and `networks` as TOML."""
     file = region / "region.toml"
     text = file.read_text(encoding="utf-8").partition("[technicians]")[0]
-    file.write_text(f"{text}[technicians]\nssh_keys = [{keys}]\nfrom = [{networks}]\n", encoding="utf-8")
+    file.write_text(f"{text}[technicians]\nssh_keys = [{keys}]\nnetworks = [{networks}]\n", encoding="utf-8")
     return region
 
 
@@ -130,23 +130,23 @@ def test_a_key_that_stands_twice_is_told_of(region: Path) -> None:
             '\'10.20.0.5/24\' is an address within a network: write "10.20.0.0/24", or "10.20.0.5" alone',
         ),
         ('"kantoor"', "'kantoor' is no network: write such as "),
-        ("10", "is no text: write a network, such as "),
+        ("10", "holds a value of another kind: write a list, not empty: [an IP address or network, as in "),
     ],
 )
 def test_a_network_that_is_everybody_s_or_none_is_refused(networks: str, said: str, region: Path) -> None:
     told = refused(with_technicians(region, f'"{LINE}"', networks))
-    assert told.startswith("11:") and f": {said}" in told and " technicians.from" in told
+    assert told.startswith("11:") and f": {said}" in told and " technicians.networks" in told
 
 
 def test_keys_need_networks_and_a_mistyped_one_is_guessed(region: Path) -> None:
     with_technicians(region, f'"{LINE}"')
     file = region / "region.toml"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("from = ", "form = "), encoding="utf-8")
+    file.write_text(text.replace("networks = ", "network = "), encoding="utf-8")
     with pytest.raises(ConfigError) as told:
         load_region(region)
-    assert "technicians.from: is missing: add it" in str(told.value)
-    assert "did you mean 'from'?" in str(told.value)
+    assert "technicians.networks: is missing: add it" in str(told.value)
+    assert "did you mean 'networks'?" in str(told.value)
 
 
 def packed(region: Path, name: str = "vvt-linde") -> dict[str, str]:
@@ -216,5 +216,5 @@ def test_the_shipped_example_names_nobody() -> None:
     """A key in it would be a key into every box whose region began with that file."""
     assert load_region(FIRMWARE / "region").technicians is None
     text = (FIRMWARE / "region" / "region.toml").read_text(encoding="utf-8")
-    [example] = [each for each in text.splitlines() if each.startswith("# from = ")]
+    [example] = [each for each in text.splitlines() if each.startswith("# networks = ")]
     assert ip_network(example.split('"')[1])

@@ -36,7 +36,9 @@ def write_technicians(region: Path, *keys: str) -> None:
     file = region / "region.toml"
     text = file.read_text(encoding="utf-8").partition("[technicians]")[0]
     named = ", ".join(f'"{key}"' for key in keys)
-    file.write_text(f"{text}[technicians]\nssh_keys = [{named}]\nfrom = [{FROM}]\n" if keys else text, encoding="utf-8")
+    file.write_text(
+        f"{text}[technicians]\nssh_keys = [{named}]\nnetworks = [{FROM}]\n" if keys else text, encoding="utf-8"
+    )
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ def test_several_files_are_checked_at_once(folder: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("workers = 4", "ring_s = nan", "16:1: telephony.ring_s: input should be a finite number"),
+        ("workers = 4", "ring_s = nan", "16:1: telephony.ring_s: is no number with an end: write a number, 5 to 120"),
         (
             "[front]",
             '[[capacity]]\ncode = "so-dienst"\nunknown_min = inf\n[front]',

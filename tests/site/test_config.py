@@ -124,7 +124,7 @@ def test_problems_of_several_sections_are_told_at_once(folder: Path) -> None:
     for wanted in (
         "hub.host: is missing",
         "hub.hots: is not a key of this section, did you mean 'host'?",
-        "hub.port: input should be less than or equal to 65535",
+        "hub.port: is too large: write a whole number, 1 to 65535",
         "capacity[0]: code 'elv-lag' is not known, did you mean 'elv-laag'?",
     ):
         assert any(wanted in sentence for sentence in told), wanted

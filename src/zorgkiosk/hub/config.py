@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyAddress, field_validator, model_validator
+from pydantic import AfterValidator, Field, IPvAnyAddress
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from zorgkiosk.config_file import Host, Section, load
+from zorgkiosk.config_file import load
+from zorgkiosk.config_ports import Range, clashes, readable
+from zorgkiosk.config_section import Host, Rule, Section, with_keys
 from zorgkiosk.contract.names import Code
 from zorgkiosk.speech import Language
 
@@ -20,9 +23,24 @@ Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-
 Kind = Literal["hap", "vvt", "seh", "ggz", "so", "apotheek"]
 """What a site is; a triage centre (`hap`) has a card on the board, the others a row also before they were heard."""
 
+_LOOPBACK = "127.0.0.1"
 _DRIVERS = ("sqlite", "postgresql+psycopg")
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile"})
 """What libpq takes as a password in the query too, and where it would read one."""
+
+
+def _is_a_database(value: str) -> str:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL: write sqlite:////PATH or postgresql+psycopg://…") from None
+    if url.drivername not in _DRIVERS:
+        raise ValueError(Section.not_one_of("database", url.drivername, _DRIVERS))
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("names no file: write sqlite:////PATH")
+    if url.password is not None or _SECRET_PARAMETERS & url.query.keys():
+        raise ValueError("holds a password: use peer authentication or ~/.pgpass of the hub's user")
+    return value
 
 
 class Hub(Section):
@@ -31,22 +49,7 @@ class Hub(Section):
     region: Code
     title: Title | None = None
     """The region's name on the board; without it the code is shown."""
-    database: str = "sqlite:////var/lib/zorgkiosk/hub.db"
-
-    @field_validator("database")
-    @classmethod
-    def _is_a_database(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except (ArgumentError, ValueError):
-            raise ValueError("is not a database URL: write sqlite:////PATH or postgresql+psycopg://…") from None
-        if url.drivername not in _DRIVERS:
-            raise ValueError(cls.not_one_of("database", url.drivername, _DRIVERS))
-        if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ValueError("names no file: write sqlite:////PATH")
-        if url.password is not None or _SECRET_PARAMETERS & url.query.keys():
-            raise ValueError("holds a password: use peer authentication or ~/.pgpass of the hub's user")
-        return value
+    database: Annotated[str, AfterValidator(_is_a_database)] = "sqlite:////var/lib/zorgkiosk/hub.db"
 
 
 class Broker(Section):
@@ -118,24 +121,32 @@ class HubConfig(Section):
     retention: Retention = Retention()
     site: Annotated[tuple[HubSite, ...], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        names = [site.name for site in self.site]
-        problems = [
-            f"[[site]] name '{name}' stands twice: give each its own"
-            for name in sorted({name for name in names if names.count(name) > 1})
-        ]
-        for site in self.site:
-            problems += [
-                f"[[site]] {site.name}: {self.not_one_of('partner', partner, names)}"
-                for partner in site.partners
-                if partner not in names
-            ]
+    def rules(self) -> tuple[Rule, ...]:
+        return self._names_are_each_once, self._partners_are_sites, self._ports_are_free
+
+    def _names_are_each_once(self) -> Iterator[str]:
+        names = [site.name for site in with_keys(self.site, "name")]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"[[site]] name '{name}' stands twice: give each its own"
+
+    def _partners_are_sites(self) -> Iterator[str]:
+        """A partner may be the site whose name cannot be read: then only who is named by itself is told."""
+        named = with_keys(self.site, "name")
+        names = [site.name for site in named] if len(named) == len(self.site) else None
+        for site in with_keys(named, "partners"):
+            for partner in site.partners:
+                if names is not None and partner not in names:
+                    yield f"[[site]] {site.name}: {self.not_one_of('partner', partner, names)}"
             if site.name in site.partners:
-                problems.append(f"[[site]] {site.name}: names itself as partner: remove it")
-        if problems:
-            raise ValueError("\n".join(problems))  # a sentence each: config_file tells them one by one
-        return self
+                yield f"[[site]] {site.name}: names itself as partner: remove it"
+
+    def _ports_are_free(self) -> Iterator[str]:
+        board, intake = self.board, self.intake
+        ranges = readable(
+            lambda: Range.of("[board] port", board.address, board.port),
+            lambda: Range.of("[intake] port", _LOOPBACK, intake.port, intake.ports),
+        )
+        yield from clashes(list(ranges))
 
     def named(self, name: str) -> HubSite | None:
         """The site called `name`; None when it is not configured."""

@@ -7,9 +7,10 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, IPvAnyAddress, field_validator
+from pydantic import AfterValidator, Field, IPvAnyAddress
 
-from zorgkiosk.config_file import Section, load
+from zorgkiosk.config_file import load
+from zorgkiosk.config_section import Section
 from zorgkiosk.contract.names import Code
 from zorgkiosk.provision.technicians import Technicians
 
@@ -27,26 +28,25 @@ class Region(Section):
     """A certificate that ends within so many days is renewed by the next `provision`."""
 
 
+def _is_a_host(value: str) -> str:
+    """It goes into the broker's certificate."""
+    try:
+        ip_address(value)
+    except ValueError:
+        if not _HOST.fullmatch(value):
+            raise ValueError("is no host name and no address: write the name alone, as in mqtt.example") from None
+    return value
+
+
 class Broker(Section):
     """The hub's broker. `host` is what sites know it by; `directory` and `run_as` are on the hub's machine."""
 
-    host: Annotated[str, Field(min_length=1, max_length=253)]
+    host: Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_is_a_host)]
     address: IPvAnyAddress = IPv4Address("0.0.0.0")
     port: Port = 8883
     directory: Path = Path("/etc/zorgkiosk/broker")
     run_as: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "mosquitto"
     intakes: Annotated[int, Field(ge=1, le=9)] = 1
-
-    @field_validator("host")
-    @classmethod
-    def _is_a_host(cls, value: str) -> str:
-        """It goes into the broker's certificate."""
-        try:
-            ip_address(value)
-        except ValueError:
-            if not _HOST.fullmatch(value):
-                raise ValueError("is no host name and no address: write the name alone, as in mqtt.example") from None
-        return value
 
 
 class RegionConfig(Section):

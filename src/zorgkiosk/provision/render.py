@@ -11,7 +11,8 @@ from pathlib import Path
 
 import jinja2
 
-from zorgkiosk.config_file import ConfigError, Problem, Section
+from zorgkiosk.config_file import ConfigError, Problem
+from zorgkiosk.config_section import Section
 from zorgkiosk.hub.broker import ACL_FILE, CONFIG_FILE, HUB_NAME, BrokerParameters, render, render_acl
 from zorgkiosk.provision import technicians
 from zorgkiosk.provision.authority import Authority

@@ -15,9 +15,10 @@ from typing import Annotated, Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork
 
-from zorgkiosk.config_file import PRIVATE_KEY, Section, is_private_key
+from zorgkiosk.config_file import PRIVATE_KEY, is_private_key
+from zorgkiosk.config_section import Section
 from zorgkiosk.provision.bundle import Entry
 
 KEYS_FILE = "technicians_keys"
@@ -76,26 +77,24 @@ PublicKey = Annotated[str, AfterValidator(_public_key)]
 Network = Annotated[IPvAnyNetwork, BeforeValidator(_network)]
 
 
+def _are_different(keys: tuple[str, ...]) -> tuple[str, ...]:
+    blobs = [key.split()[1] for key in keys]
+    if twice := [number for number, blob in enumerate(blobs, 1) if blob in blobs[: number - 1]]:
+        raise ValueError(f"the key at place {twice[0]} stands there twice: remove one, else taking it out fails")
+    return keys
+
+
+def _are_not_everybody(networks: tuple[IPv4Network | IPv6Network, ...]) -> tuple[Any, ...]:
+    if wide := [str(each) for each in _collapsed(networks) if each.prefixlen == 0]:
+        raise ValueError(f'{wide[0]} is the whole internet: write from where you work, such as ["10.20.0.0/24"]')
+    return networks
+
+
 class Technicians(Section):
-    """OpenSSH public keys, and the networks that reach port 22 of a box (`from`)."""
+    """OpenSSH public keys, and the networks that reach port 22 of a box."""
 
-    ssh_keys: Annotated[tuple[PublicKey, ...], Field(min_length=1)]
-    networks: Annotated[tuple[Network, ...], Field(min_length=1, alias="from")]
-
-    @field_validator("ssh_keys")
-    @classmethod
-    def _are_different(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        blobs = [key.split()[1] for key in keys]
-        if twice := [number for number, blob in enumerate(blobs, 1) if blob in blobs[: number - 1]]:
-            raise ValueError(f"the key at place {twice[0]} stands there twice: remove one, else taking it out fails")
-        return keys
-
-    @field_validator("networks")
-    @classmethod
-    def _are_not_everybody(cls, networks: tuple[IPv4Network | IPv6Network, ...]) -> tuple[Any, ...]:
-        if wide := [str(each) for each in _collapsed(networks) if each.prefixlen == 0]:
-            raise ValueError(f'{wide[0]} is the whole internet: write from where you work, such as ["10.20.0.0/24"]')
-        return networks
+    ssh_keys: Annotated[tuple[PublicKey, ...], Field(min_length=1), AfterValidator(_are_different)]
+    networks: Annotated[tuple[Network, ...], Field(min_length=1), AfterValidator(_are_not_everybody)]
 
 
 def files(technicians: Technicians | None) -> dict[str, Entry]:

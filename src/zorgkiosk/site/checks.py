@@ -18,7 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from zorgkiosk.config_file import ConfigError, Problem, Section, Written, read, validate
+from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
+from zorgkiosk.config_section import Section
 from zorgkiosk.site import local_broker
 from zorgkiosk.site.config import Hub, Site, SiteConfig
 from zorgkiosk.site.telephony.front import faults

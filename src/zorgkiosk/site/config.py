@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from zorgkiosk.capacity.catalog import CATEGORIES, Category
-from zorgkiosk.config_file import Host, Section, load
+from zorgkiosk.config_file import load
+from zorgkiosk.config_section import Host, Rule, Section, with_keys
 from zorgkiosk.contract.capacity import LIMITS
 from zorgkiosk.contract.names import Code
 from zorgkiosk.contract.status import Freshness
 from zorgkiosk.site.config_panel import PIN_SCRYPT, Panel
-from zorgkiosk.site.config_plates import HomeAssistant, LocalBroker, LocalBrokerSecrets, Password, Plate, plate_problems
+from zorgkiosk.site.config_plates import HomeAssistant, LocalBroker, LocalBrokerSecrets, Password, Plate, plate_rules
 from zorgkiosk.site.config_ports import port_problems
 from zorgkiosk.site.config_serial import SerialPanel
 from zorgkiosk.site.config_telephony import (
@@ -28,7 +30,7 @@ from zorgkiosk.site.config_telephony import (
     Port,
     Telephony,
     Title,
-    telephony_problems,
+    telephony_rules,
 )
 
 
@@ -75,32 +77,34 @@ class CapacityItem(Section):
     overdue_min: Annotated[float, Field(gt=0)] | None = None
     unknown_min: Annotated[float, Field(gt=0)] | None = None
 
-    @model_validator(mode="after")
-    def _known_and_ordered(self) -> Self:
+    def rules(self) -> tuple[Rule, ...]:
+        return self._is_known, self._is_counted, self._asks_of_beds, self._knows_its_limits, self._ages_rise
+
+    def _is_known(self) -> Iterator[str]:
         if self.code not in CATEGORIES:
-            raise ValueError(self.not_one_of("code", self.code, CATEGORIES))
-        if problem := self._foreign_key() or self._foreign_limit():
-            raise ValueError(problem)
-        ages = self.freshness
-        if not ages.due_s < ages.overdue_s < ages.unknown_s:
-            raise ValueError("freshness times must rise: due_min < overdue_min < unknown_min")
-        return self
+            yield self.not_one_of("code", self.code, CATEGORIES)
 
-    def _foreign_key(self) -> str:
-        category = CATEGORIES[self.code]
-        if not category.counted and self.total is not None:
+    def _is_counted(self) -> Iterator[str]:
+        category = CATEGORIES.get(self.code)
+        if category is not None and not category.counted and self.total is not None:
             words = ", ".join(choice.code for choice in category.choices)
-            return f"total: '{self.code}' is told as a status ({words}), not counted: leave total out"
-        for key, given in (("ask_expected", self.ask_expected), ("limits", bool(self.limits))):
-            if given and category.sector != "vvt-bedden":
-                return f"{key}: is for beds alone: leave it out of '{self.code}'"
-        return ""
+            yield f"total: '{self.code}' is told as a status ({words}), not counted: leave total out"
 
-    def _foreign_limit(self) -> str:
-        foreign = [limit for limit in self.limits if limit not in LIMITS]
-        if foreign:
-            return self.not_one_of("limits", foreign[0], LIMITS)
-        return "limits: one stands twice: name each once" if len(set(self.limits)) < len(self.limits) else ""
+    def _asks_of_beds(self) -> Iterator[str]:
+        category = CATEGORIES.get(self.code)
+        for key in ("ask_expected", "limits"):
+            if category is not None and category.sector != "vvt-bedden" and getattr(self, key):
+                yield f"{key}: is for beds alone: leave it out of '{self.code}'"
+
+    def _knows_its_limits(self) -> Iterator[str]:
+        yield from (self.not_one_of("limits", limit, LIMITS) for limit in self.limits if limit not in LIMITS)
+        if len(set(self.limits)) < len(self.limits):
+            yield "limits: one stands twice: name each once"
+
+    def _ages_rise(self) -> Iterator[str]:
+        ages = self.freshness if self.code in CATEGORIES else None
+        if ages is not None and not ages.due_s < ages.overdue_s < ages.unknown_s:
+            yield "freshness times must rise: write due_min < overdue_min < unknown_min"
 
     @property
     def category(self) -> Category:
@@ -151,25 +155,20 @@ class SiteConfig(Section):
     home_assistant: HomeAssistant = HomeAssistant()
     secrets: Secrets = Secrets()
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        problems = [
-            *_twice("serial_panel", "device", [str(display.device) for display in self.serial_panel]),
-            *_twice("capacity", "code", [item.code for item in self.capacity]),
-            *_twice("desk", "id", [desk.id for desk in self.desk]),
-            *_twice("desk", "phone", [desk.phone for desk in self.desk if desk.phone is not None]),
-            *_twice("desk", "extension", [desk.extension for desk in self.desk if desk.extension is not None]),
-            *_twice("partner", "name", [partner.name for partner in self.partner]),
-            *self.panel.problems(has_pin=self.secrets.panel.pin_scrypt is not None),
-            *telephony_problems(self),
-            *plate_problems(
-                self.plate, self.local_broker, self.home_assistant, self.secrets.plates, self.secrets.local_broker
-            ),
-            *port_problems(self),
-        ]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    def rules(self) -> tuple[Rule, ...]:
+        return (
+            lambda: _twice("serial_panel", "device", self.serial_panel),
+            lambda: _twice("capacity", "code", self.capacity),
+            lambda: _twice("desk", "id", self.desk),
+            lambda: _twice("desk", "phone", self.desk),
+            lambda: _twice("desk", "extension", self.desk),
+            lambda: _twice("partner", "name", self.partner),
+            lambda: _twice("plate", "name", self.plate),
+            lambda: self.panel.problems(has_pin=self.secrets.panel.pin_scrypt is not None),
+            *telephony_rules(self),
+            *plate_rules(self),
+            lambda: port_problems(self),
+        )
 
     @property
     def panel_db(self) -> Path:
@@ -198,7 +197,9 @@ def load_site(path: Path, secrets: Path | None = None) -> SiteConfig:
     return load(SiteConfig, path, secrets=secrets or path.with_name("secrets.toml"))
 
 
-def _twice(section: str, key: str, values: list[str]) -> list[str]:
+def _twice(section: str, key: str, sections: Sequence[Section]) -> list[str]:
+    given = [getattr(each, key) for each in with_keys(sections, key)]
+    values = [str(value) for value in given if value is not None]
     return [
         f"[[{section}]] {key} '{value}' stands twice: give each its own"
         for value in sorted({value for value in values if values.count(value) > 1})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field
 
-from zorgkiosk.config_file import Section
+from zorgkiosk.config_section import Rule, Section, with_keys
 from zorgkiosk.contract.names import Code
 from zorgkiosk.overflow.hours import Window
 from zorgkiosk.overflow.hours import parse as parse_hours
@@ -22,6 +24,31 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Title = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^0-9]*([0-9]{1,3}[^0-9]+)*[0-9]{0,3}$")]
 
 
+def _is_one_of_a_box(value: IPv4Address) -> IPv4Address:
+    if value.is_unspecified or value.is_multicast or value.is_reserved:
+        raise ValueError(f"{value} is not the address of one machine: write this box's own, fixed one")
+    return value
+
+
+def _are_not_everybody(value: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...]:
+    if any(network.prefixlen == 0 for network in value):
+        raise ValueError("0.0.0.0/0 lets everybody call in as the exchange: write the exchange's own addresses")
+    return value
+
+
+def _is_a_day(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is no day: write year, month and day as in 2026-01-31") from None
+    return value
+
+
+def _are_understood(value: tuple[str, ...]) -> tuple[str, ...]:
+    parse_hours(value)
+    return value
+
+
 class Front(Section):
     """Kamailio: `address` on the building's network for trunk, phones and partners; workers on loopback.
 
@@ -29,28 +56,14 @@ class Front(Section):
     `handover`: `bridge` keeps the caller's place and carries the audio; `redirect` sends the trunk elsewhere (302).
     """
 
-    address: IPv4Address
+    address: Annotated[IPv4Address, AfterValidator(_is_one_of_a_box)]
     sip_port: Port = 5060
     tls_port: Port = 5061
     internal_port: Port = 5080
-    trunk_addresses: Annotated[tuple[IPv4Network, ...], Field(min_length=1)]
+    trunk_addresses: Annotated[tuple[IPv4Network, ...], Field(min_length=1), AfterValidator(_are_not_everybody)]
     exchange_address: IPv4Address | None = None
     exchange_port: Port = 5060
     handover: Literal["bridge", "redirect"] = "bridge"
-
-    @field_validator("address")
-    @classmethod
-    def _is_one_of_a_box(cls, value: IPv4Address) -> IPv4Address:
-        if value.is_unspecified or value.is_multicast or value.is_reserved:
-            raise ValueError(f"{value} is not the address of one machine: write this box's own, fixed one")
-        return value
-
-    @field_validator("trunk_addresses")
-    @classmethod
-    def _are_not_everybody(cls, value: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...]:
-        if any(network.prefixlen == 0 for network in value):
-            raise ValueError("0.0.0.0/0 lets everybody call in as the exchange: write the exchange's own addresses")
-        return value
 
 
 class Announcements(Section):
@@ -71,16 +84,18 @@ class Announcements(Section):
     every_s: Annotated[float, Field(ge=10, le=300)] = 30
     """Seconds from one announcement to the next; silence between."""
 
-    @model_validator(mode="after")
-    def _are_there(self) -> Self:
+    def rules(self) -> tuple[Rule, ...]:
+        return (self._are_there,)
+
+    def _are_there(self) -> Iterator[str]:
         names = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
         try:
             missing = [name for name in names if not (self.folder / name).is_file()]
         except OSError as error:
-            raise ValueError(f"{self.folder} cannot be looked into ({error.strerror}): let everybody read it") from None
+            yield f"{self.folder} cannot be looked into ({error.strerror}): let everybody read it"
+            return
         if missing:
-            raise ValueError(f"not in {self.folder}: {', '.join(missing)}: copy the shipped announcements there")
-        return self
+            yield f"not in {self.folder}: {', '.join(missing)}: copy the shipped announcements there"
 
 
 Extension = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}$"), NoEmergency]
@@ -118,11 +133,12 @@ class Desk(Section):
     phone: Annotated[Code, NoEmergency] | None = None
     extension: Extension | None = None
 
-    @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
+    def rules(self) -> tuple[Rule, ...]:
+        return (self._is_one_of_both,)
+
+    def _is_one_of_both(self) -> Iterator[str]:
         if (self.phone is None) == (self.extension is None):
-            raise ValueError("a desk has either a phone or an extension: write one of them")
-        return self
+            yield "a desk has either a phone or an extension: write one of them"
 
 
 class Partner(Section):
@@ -132,8 +148,8 @@ class Partner(Section):
     title: Title
     address: IPv4Address
     tls_port: Port = 5061
-    agreed_on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
-    hours: tuple[str, ...] = ("altijd",)
+    agreed_on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_is_a_day)]
+    hours: Annotated[tuple[str, ...], AfterValidator(_are_understood)] = ("altijd",)
     give_at_once: Annotated[int, Field(ge=0, le=99)] = 5
     give_per_hour: Annotated[int, Field(ge=0, le=999)] = 60
     give_share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -143,21 +159,6 @@ class Partner(Section):
     """How long a call may wait at the partner before another one is asked."""
     redirect_to: RedirectTo | None = None
     """Where the trunk is sent with `handover = "redirect"`."""
-
-    @field_validator("agreed_on")
-    @classmethod
-    def _is_a_day(cls, value: str) -> str:
-        try:
-            date.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"'{value}' is no day: write year, month and day as in 2026-01-31") from None
-        return value
-
-    @field_validator("hours")
-    @classmethod
-    def _are_understood(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        parse_hours(value)
-        return value
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -179,59 +180,69 @@ class Overflow(Section):
     """How long a partner that refused or did not answer is left alone."""
 
 
-def telephony_problems(config: SiteConfig) -> list[str]:
-    """What the sections of a HAP say against each other, a sentence each."""
+def telephony_rules(config: SiteConfig) -> tuple[Rule, ...]:
+    """What the sections of a HAP say against each other."""
     parts = {"telephony": config.telephony, "front": config.front, "announcements": config.announcements}
     missing = [f"[{name}]" for name, section in parts.items() if section is None]
     if len(missing) == len(parts):
-        return ["[[desk]] and [[partner]] need [telephony], [front] and [announcements]"] * bool(
-            config.desk or config.partner
-        )
+        return (lambda: _needs_a_line(config),)
     if missing:
-        return [f"[telephony], [front] and [announcements] belong together: {', '.join(missing)} is missing"]
-    return [*_desk_problems(config), *_address_problems(config), *_partner_problems(config)]
+        sentence = f"[telephony], [front] and [announcements] belong together: {', '.join(missing)} is missing: add it"
+        return (lambda: [sentence],)
+    rules = (_has_desks, _has_passwords, _has_an_exchange, _exchange_is_another, _partners_are_elsewhere)
+    return tuple(partial(rule, config) for rule in (*rules, _partners_are_others, _partners_can_be_sent_to))
 
 
-def _desk_problems(config: SiteConfig) -> list[str]:
-    problems = [] if config.desk else ["[telephony] needs at least one [[desk]]"]
-    problems += [
-        f"[[desk]] {desk.id}: phone '{desk.phone}' has no password: write it in secrets.toml under [phones]"
-        for desk in config.desk
-        if desk.phone is not None and desk.phone not in config.secrets.phones
-    ]
-    on_exchange = [f"[[desk]] {desk.id}: its extension" for desk in config.desk if desk.extension is not None]
-    if config.telephony is not None and config.telephony.last_resort is not None:
-        on_exchange.append("[telephony] last_resort")
-    if config.front is not None and config.front.exchange_address is None:
-        problems += [f"{each} is called through the exchange: write [front] exchange_address" for each in on_exchange]
-    return problems
+def _needs_a_line(config: SiteConfig) -> Iterator[str]:
+    if config.desk or config.partner:
+        yield "[[desk]] and [[partner]] need [telephony], [front] and [announcements]: add them"
 
 
-def _address_problems(config: SiteConfig) -> list[str]:
+def _has_desks(config: SiteConfig) -> Iterator[str]:
+    if not config.desk:
+        yield "[telephony] needs at least one [[desk]]: add it"
+
+
+def _has_passwords(config: SiteConfig) -> Iterator[str]:
+    for desk in with_keys(config.desk, "id", "phone"):
+        if desk.phone is not None and desk.phone not in config.secrets.phones:
+            yield f"[[desk]] {desk.id}: phone '{desk.phone}' has no password: write it in secrets.toml under [phones]"
+
+
+def _has_an_exchange(config: SiteConfig) -> Iterator[str]:
+    front, telephony = config.front, config.telephony
+    if front is None or telephony is None or front.exchange_address is not None:
+        return
+    cure = "is called through the exchange: write [front] exchange_address"
+    for desk in with_keys(config.desk, "id"):
+        if desk.extension is not None:
+            yield f"[[desk]] {desk.id}: its extension {cure}"
+    if telephony.last_resort is not None:
+        yield f"[telephony] last_resort {cure}"
+
+
+def _exchange_is_another(config: SiteConfig) -> Iterator[str]:
     """Addresses of others that are this box's own: a call to them would come back."""
     front = config.front
-    if front is None:
-        return []
-    problems = []
-    if front.exchange_address is not None and (front.exchange_address, front.exchange_port) == (
-        front.address,
-        front.sip_port,
-    ):
-        problems.append("[front] exchange_address is this box's own address: write the exchange's")
-    return problems + [
-        f"[[partner]] {partner.name}: address '{partner.address}' is this box's own: write the other centre's"
-        for partner in config.partner
-        if (partner.address, partner.tls_port) == (front.address, front.tls_port)
-    ]
+    if front is None or front.exchange_address is None:
+        return
+    if (front.exchange_address, front.exchange_port) == (front.address, front.sip_port):
+        yield "[front] exchange_address is this box's own address: write the exchange's"
 
 
-def _partner_problems(config: SiteConfig) -> list[str]:
-    names_us = any(partner.name == config.site.name for partner in config.partner)
-    problems = ["[[partner]] names this site itself: write the other centre's name"] * names_us
-    if config.front is not None and config.front.handover == "redirect":
-        problems += [
-            f'[[partner]] {partner.name}: handover = "redirect" needs redirect_to: where the trunk is sent'
-            for partner in config.partner
-            if partner.redirect_to is None
-        ]
-    return problems
+def _partners_are_elsewhere(config: SiteConfig) -> Iterator[str]:
+    for partner in with_keys(config.partner, "name", "address", "tls_port"):
+        front = config.front
+        if front is not None and (partner.address, partner.tls_port) == (front.address, front.tls_port):
+            yield f"[[partner]] {partner.name}: address '{partner.address}' is this box's own: write the other centre's"
+
+
+def _partners_are_others(config: SiteConfig) -> Iterator[str]:
+    if any(partner.name == config.site.name for partner in with_keys(config.partner, "name")):
+        yield "[[partner]] names this site itself: write the other centre's name"
+
+
+def _partners_can_be_sent_to(config: SiteConfig) -> Iterator[str]:
+    for partner in with_keys(config.partner, "name"):
+        if config.front is not None and config.front.handover == "redirect" and partner.redirect_to is None:
+            yield f'[[partner]] {partner.name}: handover = "redirect" needs redirect_to: write where the trunk is sent'
