@@ -227,6 +227,7 @@ def cuts(
         yield box, step
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("had", [True, False], ids=["secrets before", "no secrets before"])
 @pytest.mark.parametrize("same", [True, False], ids=["secrets alone change", "both change"])
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
