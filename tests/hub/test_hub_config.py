@@ -55,7 +55,7 @@ def test_a_relative_database_lies_beside_the_config(tmp_path: Path) -> None:
             )
             for parameter in ("password", "sslpassword", "passfile")
         ),
-        (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partner 'hap-zuit' is not known, did you mean"),
+        (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partners 'hap-zuit' is not known, did you mean"),
         (('partners = ["hap-zuid"]', 'partners = ["hap-noord"]'), "hap-noord: names itself as partner"),
         (('name = "vvt-linde"', 'name = "hap-zuid"'), "[[site]] name 'hap-zuid' stands twice"),
         (('kind = "vvt"', 'kind = "rav"'), 'site[2].kind: is not one of the choices: write "hap", "vvt"'),

@@ -13,6 +13,7 @@ from shipped import ANNOUNCEMENTS
 from zorgkiosk.cli import main
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.site.checks import check_site
+from zorgkiosk.site.panel.pin import hashed
 
 NOW = datetime.now(UTC)
 LATE = NOW - timedelta(days=10)
@@ -322,3 +323,29 @@ def test_a_hub_is_known_by_its_sections_and_its_files_are_looked_at(
     shutil.copy(folder / "hap-noord.key", folder / "pki" / "hub-intake.key")
     assert main(["check", str(file)]) == 78
     assert "broker.key_file: does not belong to certificate_file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pin", "weak"), [("123456", True), ("000000", True), ("274951", False), ("198403", False)])
+def test_a_pin_that_everybody_tries_first_is_told_at_its_line_and_not_repeated(
+    folder: Path, pin: str, weak: bool
+) -> None:
+    secrets = folder / "secrets.toml"
+    secrets.write_text(f'{secrets.read_text()}[panel]\npin_scrypt = "{hashed(pin)}"\n')
+    told = found(folder, VALID)
+    assert len(told) == weak and all(pin not in each for each in told)
+    assert all(each.startswith("secrets.toml:5:1: secrets.panel.pin_scrypt: is a PIN that everybody") for each in told)
+
+
+@pytest.mark.parametrize("name", ["region.toml", "oost.toml"])
+def test_a_region_s_file_is_known_by_its_name_or_its_sections(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, text = folder / name, (ANNOUNCEMENTS.parent / "region" / "region.toml").read_text()
+    file.write_text(text)
+    assert main(["check", str(file)]) == 0 and f"{file}: good" in capsys.readouterr().out
+    assert main(["config", "show", str(file)]) == 0 and 'region.name = "oost"' in capsys.readouterr().out
+    file.write_text(text.replace("port = 8883", "prot = 8883\nintakes = 20"))
+    assert main(["check", str(file)]) == 78
+    told = capsys.readouterr().err
+    assert "broker.prot: is not a key of this section, did you mean 'port'?" in told
+    assert "broker.intakes: is too large: write a whole number, 1 to 9" in told and "missing" not in told

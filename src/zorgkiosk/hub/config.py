@@ -136,15 +136,15 @@ class HubConfig(Section):
         for site in with_keys(named, "partners"):
             for partner in site.partners:
                 if names is not None and partner not in names:
-                    yield f"[[site]] {site.name}: {self.not_one_of('partner', partner, names)}"
+                    yield f"[[site]] {site.name}: {self.not_one_of('partners', partner, names)}"
             if site.name in site.partners:
                 yield f"[[site]] {site.name}: names itself as partner: remove it"
 
     def _ports_are_free(self) -> Iterator[str]:
         board, intake = self.board, self.intake
         ranges = readable(
-            lambda: Range.of("[board] port", board.address, board.port),
             lambda: Range.of("[intake] port", _LOOPBACK, intake.port, intake.ports),
+            lambda: Range.of("[board] port", board.address, board.port),
         )
         yield from clashes(list(ranges))
 

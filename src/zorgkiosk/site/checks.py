@@ -6,6 +6,7 @@ is on disk is read by a few thin functions at the end.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -20,8 +21,10 @@ from cryptography.x509.oid import NameOID
 
 from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
 from zorgkiosk.config_section import Section
+from zorgkiosk.config_words import PIN_SCRYPT
 from zorgkiosk.site import local_broker
 from zorgkiosk.site.config import Hub, Site, SiteConfig
+from zorgkiosk.site.panel.pin import guessed
 from zorgkiosk.site.telephony.front import faults
 from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
 
@@ -40,9 +43,10 @@ def check_site(path: Path, now: datetime, region_sites: Collection[str] | None =
     try:
         config = validate(SiteConfig, written)
     except ConfigError as error:
-        return (*error.found, *secrets_problems(secrets), *_files_of_hub(written, now))
+        return (*error.found, *secrets_problems(secrets), *pin_problems(written), *_files_of_hub(written, now))
     return (
         *secrets_problems(secrets),
+        *pin_problems(written),
         *folder_problems(config, written),
         *front_problems(config, written),
         *plates_problems(config, written),
@@ -100,6 +104,15 @@ def secrets_problems(file: Path) -> Iterator[Problem]:
     elif mode & 0o040:
         sentence = f"its group can read it (mode {mode:04o}): right only for the group of the units, else chmod 600"
         yield Problem(file, Problem.of_file(file, "").place, "", sentence, "warning")
+
+
+def pin_problems(written: Written) -> Iterator[Problem]:
+    """A PIN that is guessed first: `zorgkiosk pin` makes no hash of one, but another program can."""
+    panel = {} if written.secrets is None else written.secrets.content.get("panel")
+    stored = panel.get("pin_scrypt") if isinstance(panel, dict) else None
+    if isinstance(stored, str) and re.fullmatch(PIN_SCRYPT, stored) and guessed(stored):
+        sentence = "is a PIN that everybody tries first: run 'zorgkiosk pin' with another and write its line here"
+        yield written.problem(("secrets", "panel", "pin_scrypt"), sentence)
 
 
 def folder_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
