@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from zorgkiosk.care import box
 from zorgkiosk.care.show import settings
 from zorgkiosk.care.trial import say
 from zorgkiosk.care.update import command as update
-from zorgkiosk.config_file import ConfigError, Problem, read, validate
-from zorgkiosk.hub.config import HubConfig
+from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
+from zorgkiosk.hub.config import HubConfig, is_open_to_strangers
 from zorgkiosk.provision.config import RegionConfig
-from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems
+from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems, revocation_problems
 from zorgkiosk.site.config import SiteConfig
 
 EX_OK, EX_CONFIG = 0, 78
@@ -73,6 +73,13 @@ def _kind_of(file: Path) -> type[HubConfig | RegionConfig | SiteConfig]:
     return RegionConfig if {"broker", "region"} <= content.keys() and "site" not in content else SiteConfig
 
 
+def database_problems(url: str, written: Written) -> Iterator[Problem]:
+    """A database on another machine that is not asked for its certificate: what is heard goes there in the clear."""
+    if is_open_to_strangers(url):
+        sentence = "is on another machine, without TLS: add sslmode=verify-full and sslrootcert=PATH to its query"
+        yield written.problem(("hub", "database"), sentence, "warning")
+
+
 def _check_region(file: Path) -> tuple[Problem, ...]:
     try:
         validate(RegionConfig, read(file))
@@ -84,13 +91,16 @@ def _check_region(file: Path) -> tuple[Problem, ...]:
 def _check_hub(file: Path, now: datetime) -> tuple[Problem, ...]:
     try:
         written = read(file)
-        broker = validate(HubConfig, written).broker
+        config = validate(HubConfig, written)
     except ConfigError as error:
         return error.found
+    broker = config.broker
     return (
         *file_problems(broker, ("broker",), written),
         *certificate_problems(broker.certificate_file, None, now, ("broker",), written),
-        *pair_problems(broker, written, "broker"),
+        *pair_problems(broker, now, written, "broker"),
+        *revocation_problems(broker, [broker.revoked_file] if broker.revoked_file else [], written, "broker"),
+        *database_problems(config.hub.database, written),
     )
 
 
