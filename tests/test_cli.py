@@ -114,6 +114,10 @@ main(["run", "telephony", "--config", sys.argv[1]])
         (["274951", "274951"], 0, ""),
         (["12345"], 64, "a PIN is six to eight digits"),
         (["274951", "274952"], 64, "these two differ"),
+        (["345678"], 64, "everybody tries this PIN first: choose one"),
+        (["000000"], 64, "everybody tries this PIN first"),
+        (["98765432"], 64, "everybody tries this PIN first"),
+        (["890123"], 64, "everybody tries this PIN first"),
     ],
 )
 def test_a_pin_is_read_without_echo_and_printed_as_a_hash(

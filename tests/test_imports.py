@@ -17,6 +17,7 @@ MODULES = {
 OURS = "zorgkiosk"
 
 CONFIG = ("config_section", "config_words", "config_ports")
+BOXES = ("site", "hub", "units", "provision")
 MAY_IMPORT = {
     "contract": set[str](),
     "capacity": {"contract"},
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "durable": set[str](),
     "site": {"durable", "contract", "capacity", "overflow", "config_file", *CONFIG, "speech"},
     "hub": {"contract", "capacity", "overflow", "config_file", *CONFIG, "speech"},
-    "lab": {"durable", "contract", "capacity", "overflow", "config_file", *CONFIG, "site", "hub", "units", "provision"},
+    "lab": {"durable", "contract", "capacity", "overflow", "config_file", *CONFIG, "care", *BOXES},
     "units": {"contract", "capacity", "overflow", "config_file", *CONFIG, "site", "hub", "lab"},
     "provision": {"durable", "contract", "config_file", *CONFIG, "site", "hub"},
     "care": {"durable", "contract", "config_file", *CONFIG, "toml_places", "site", "hub", "provision"},

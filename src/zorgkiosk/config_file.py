@@ -188,8 +188,10 @@ def _sections(config: Section, key: Key = ()) -> Iterator[tuple[Key, Section]]:
 
 def _broken(key: Key, section: Section, written: Written) -> Iterator[Problem]:
     for sentence in section.broken_rules():
-        told = written.problem(key or _meant(sentence, written), sentence)
-        yield told if key else replace(told, key="")
+        first = re.match(r"[a-z_]+", sentence)
+        named = (first[0],) if first and first[0] in type(section).model_fields else ()
+        told = written.problem((*key, *named) if key else _meant(sentence, written), sentence)
+        yield replace(told, key=name_of(key))
 
 
 def _each_key_once(
@@ -380,7 +382,10 @@ def _meant(sentence: str, written: Written) -> Key:
     wanted = [word for word in (second, first) if word]
     for number in reversed(range(len(items))):
         values = {value: name for name, value in items[number].items() if isinstance(value, str)}
-        keys = [values[word] for word in wanted if word in values]
+        lists = ((name, value) for name, value in items[number].items() if isinstance(value, list))
+        listed = {each: name for name, value in lists for each in value if isinstance(each, str)}
+        keys = [listed[word] for word in wanted[:1] if word in listed]
+        keys += [values[word] for word in wanted if word in values]
         if keys:
             return (table, number, keys[0])
     return (table,)

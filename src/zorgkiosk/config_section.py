@@ -41,10 +41,9 @@ class Unread:
     def _refuse(self, *_: object) -> NoReturn:
         raise UnreadError
 
-    __eq__ = __hash__ = __bool__ = __iter__ = __len__ = __contains__ = __str__ = _refuse
-    __format__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __sub__ = __mul__ = __truediv__ = _refuse
-    __radd__ = __rsub__ = __rmul__ = __getitem__ = __index__ = __float__ = _refuse
-    __getattr__ = _refuse
+    __eq__ = __hash__ = __bool__ = __iter__ = __len__ = __contains__ = __getitem__ = __str__ = __format__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = __index__ = __fspath__ = __getattr__ = _refuse
+    __add__ = __sub__ = __mul__ = __truediv__ = __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _refuse
 
 
 UNREAD: Any = Unread()

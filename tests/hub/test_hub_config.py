@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zorgkiosk.config_file import ConfigError
-from zorgkiosk.hub.config import load_hub
+from zorgkiosk.hub.config import is_open_to_strangers, load_hub
 
 EXAMPLE = Path(__file__).parents[2] / "firmware_config" / "hub" / "hub.toml"
 
@@ -55,12 +55,36 @@ def test_a_relative_database_lies_beside_the_config(tmp_path: Path) -> None:
             )
             for parameter in ("password", "sslpassword", "passfile")
         ),
-        (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partner 'hap-zuit' is not known, did you mean"),
+        (('partners = ["hap-zuid"]', 'partners = ["hap-zuit"]'), "partners 'hap-zuit' is not known, did you mean"),
         (('partners = ["hap-zuid"]', 'partners = ["hap-noord"]'), "hap-noord: names itself as partner"),
         (('name = "vvt-linde"', 'name = "hap-zuid"'), "[[site]] name 'hap-zuid' stands twice"),
+        (("port = 8090", "port = 8091"), "[board] port: 8091 clashes with [intake] port (8091-8106 on 127.0.0.1)"),
+        (("port = 8090", "port = 8106"), "[board] port: 8106 clashes with [intake] port"),
+        (("port = 8091", "port = 65530"), "[intake] port: 65530 leaves no room for all of them below 65536: write"),
         (('kind = "vvt"', 'kind = "rav"'), 'site[2].kind: is not one of the choices: write "hap", "vvt"'),
     ],
 )
 def test_each_mistake_is_named(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:
     found = problems(tmp_path, change)
     assert sentence in found and "geheim" not in found
+
+
+@pytest.mark.parametrize(
+    ("database", "is_open"),
+    [
+        ("sqlite:////var/lib/zorgkiosk/hub.db", False),
+        ("postgresql+psycopg:///zorgkiosk?host=/var/run/postgresql", False),
+        ("postgresql+psycopg://zorgkiosk@localhost/z", False),
+        ("postgresql+psycopg://zorgkiosk@127.0.0.1/z", False),
+        ("postgresql+psycopg://zorgkiosk@[::1]/z", False),
+        ("postgresql+psycopg://zorgkiosk@db.example/z", True),
+        ("postgresql+psycopg://zorgkiosk@db.example/z?sslmode=prefer", True),
+        ("postgresql+psycopg://zorgkiosk@db.example/z?sslmode=require", True),
+        ("postgresql+psycopg://zorgkiosk@db.example/z?sslmode=verify-full", False),
+        ("postgresql+psycopg://zorgkiosk@/z?host=/run,db-2", True),
+        ("postgresql+psycopg://zorgkiosk@/z?host=db-1,db-2&sslmode=verify-ca", False),
+        ("postgresql+psycopg://zorgkiosk@/z?host=db-1&host=db-2", True),
+    ],
+)
+def test_a_database_elsewhere_is_asked_for_its_certificate(database: str, is_open: bool) -> None:
+    assert is_open_to_strangers(database) == is_open

@@ -13,6 +13,7 @@ from shipped import ANNOUNCEMENTS
 from zorgkiosk.cli import main
 from zorgkiosk.lab.authority import Authority
 from zorgkiosk.site.checks import check_site
+from zorgkiosk.site.panel.pin import hashed
 
 NOW = datetime.now(UTC)
 LATE = NOW - timedelta(days=10)
@@ -322,3 +323,74 @@ def test_a_hub_is_known_by_its_sections_and_its_files_are_looked_at(
     shutil.copy(folder / "hap-noord.key", folder / "pki" / "hub-intake.key")
     assert main(["check", str(file)]) == 78
     assert "broker.key_file: does not belong to certificate_file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pin", "weak"), [("123456", True), ("000000", True), ("274951", False), ("198403", False)])
+def test_a_pin_that_everybody_tries_first_is_told_at_its_line_and_not_repeated(
+    folder: Path, pin: str, weak: bool
+) -> None:
+    secrets = folder / "secrets.toml"
+    secrets.write_text(f'{secrets.read_text()}[panel]\npin_scrypt = "{hashed(pin)}"\n')
+    told = found(folder, VALID)
+    assert len(told) == weak and all(pin not in each for each in told)
+    assert all(each.startswith("secrets.toml:5:1: secrets.panel.pin_scrypt: is a PIN that everybody") for each in told)
+
+
+@pytest.mark.parametrize("name", ["region.toml", "oost.toml"])
+def test_a_region_s_file_is_known_by_its_name_or_its_sections(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, text = folder / name, (ANNOUNCEMENTS.parent / "region" / "region.toml").read_text()
+    file.write_text(text)
+    assert main(["check", str(file)]) == 0 and f"{file}: good" in capsys.readouterr().out
+    assert main(["config", "show", str(file)]) == 0 and 'region.name = "oost"' in capsys.readouterr().out
+    file.write_text(text.replace("port = 8883", "prot = 8883\nintakes = 20"))
+    assert main(["check", str(file)]) == 78
+    told = capsys.readouterr().err
+    assert "broker.prot: is not a key of this section, did you mean 'port'?" in told
+    assert "broker.intakes: is too large: write a whole number, 1 to 9" in told and "missing" not in told
+
+
+def test_a_database_elsewhere_without_tls_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "hub.toml"
+    text = (ANNOUNCEMENTS.parent / "hub" / "hub.toml").read_text()
+    file.write_text(text.replace("sqlite:////var/lib/zorgkiosk/hub.db", "postgresql+psycopg://z@db.example/z", 1))
+    Authority.create(folder / "pki").issue("hub-intake")
+    assert main(["check", str(file)]) == 0
+    told = capsys.readouterr().err
+    assert f"warning: {file}:7:1: hub.database: is on another machine, without TLS: add sslmode=verify-full" in told
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (1, "warning: site.toml:7:1: hub.ca_file: ca.pem expires"),
+        (31, "site.toml:7:1: hub.ca_file: ca.pem has expired"),
+    ],
+)
+def test_the_age_of_the_authority_is_told_with_what_it_means(folder: Path, days: int, told: str) -> None:
+    sentences = [each for each in found(folder, NOW + timedelta(days=days)) if "hub.ca_file" in each]
+    assert len(sentences) == 1 and sentences[0].startswith(told), sentences
+    assert "begin a new folder for the region, run zorgkiosk provision there, and bring every box" in sentences[0]
+
+
+@pytest.mark.parametrize("where", ["data", "beside the authority"])
+def test_a_certificate_on_the_stored_list_of_revoked_ones_is_told(folder: Path, where: str) -> None:
+    (folder / "site.toml").write_text(SITE.replace("[hub]", 'data_dir = "data"\n[hub]'))
+    (folder / "data").mkdir()
+    authority = Authority.create(folder)  # anew: the list has to be signed by the same key
+    other, _ = authority.issue("hap-oud")
+    own, _ = authority.issue("hap-noord")
+    stored = folder / "data" / "revoked.pem" if where == "data" else folder / "revoked.pem"
+    for revoked in (other, own):
+        shutil.move(authority.revoke(revoked), stored)
+        sentences = found(folder, VALID)
+        assert len(sentences) == (revoked == own), sentences
+    assert sentences[0].startswith("site.toml:9:1: hub.certificate_file: hap-noord.pem is revoked since 20")
+    assert "have zorgkiosk provision issue another" in sentences[0]
+
+
+def test_a_list_that_somebody_else_signed_is_not_believed(folder: Path) -> None:
+    own = folder / "hap-noord.pem"
+    shutil.move(Authority.create(folder / "elders").revoke(own), folder / "revoked.pem")
+    assert found(folder, VALID) == []

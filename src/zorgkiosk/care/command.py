@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from zorgkiosk.care import box
 from zorgkiosk.care.show import settings
 from zorgkiosk.care.trial import say
 from zorgkiosk.care.update import command as update
-from zorgkiosk.config_file import ConfigError, Problem, read, validate
-from zorgkiosk.hub.config import HubConfig
-from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems
+from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
+from zorgkiosk.hub.config import HubConfig, is_open_to_strangers
+from zorgkiosk.provision.config import RegionConfig
+from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems, revocation_problems
 from zorgkiosk.site.config import SiteConfig
 
 EX_OK, EX_CONFIG = 0, 78
@@ -25,13 +26,14 @@ EX_OK, EX_CONFIG = 0, 78
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands of this room, each with `command` set to what runs it."""
     check = commands.add_parser("check", help="say every problem of a config file, and what to write instead")
-    check.add_argument("files", type=Path, nargs="+", metavar="file", help="site.toml or hub.toml, one or more")
+    of_files = "site.toml, hub.toml or region.toml, one or more"
+    check.add_argument("files", type=Path, nargs="+", metavar="file", help=of_files)
     check.add_argument("--json", action="store_true", help="a list of problems for programs")
     check.add_argument("--region", type=Path, metavar="REGION_DIR", help="folder whose sites/ names the region's sites")
     check.set_defaults(command=_check)
     config = commands.add_parser("config", help="what is in force").add_subparsers(required=True, metavar="WHAT")
     show = config.add_parser("show", help="every key, its value, and where it comes from; secrets masked")
-    show.add_argument("file", type=Path, help="site.toml or hub.toml")
+    show.add_argument("file", type=Path, help="site.toml, hub.toml or region.toml")
     show.set_defaults(command=_show)
     box.add_commands(commands)
     update.add_commands(commands)
@@ -44,35 +46,61 @@ def sites_of(folder: Path) -> frozenset[str] | None:
 
 
 def problems_of(file: Path, region: Path | None = None) -> tuple[Problem, ...]:
-    """All that is wrong with `file`, a hub's or a site's."""
+    """All that is wrong with `file`, a hub's, a region's or a site's."""
     if file.is_dir():
-        return (Problem.of_file(file, "is a folder: name the site.toml or hub.toml in it"),)
-    if _is_hub(file):
+        return (Problem.of_file(file, "is a folder: name the site.toml, hub.toml or region.toml in it"),)
+    kind = _kind_of(file)
+    if kind is HubConfig:
         return _check_hub(file, datetime.now(UTC))
+    if kind is RegionConfig:
+        return _check_region(file)
     folder = region or file.resolve().parent.parent.parent  # REGION_DIR/sites/NAME/site.toml
     known = sites_of(folder) if region or (folder / "region.toml").exists() else None
     return check_site(file, datetime.now(UTC), known)
 
 
-def _is_hub(file: Path) -> bool:
-    """A hub's file has a `[broker]`, and of `[[site]]` a list; one that cannot be read is known by its name."""
+def _kind_of(file: Path) -> type[HubConfig | RegionConfig | SiteConfig]:
+    """By its name, else by its sections: a hub has a `[broker]` and a list of `[[site]]`, a region has no site."""
+    for name, kind in (("hub", HubConfig), ("region", RegionConfig)):
+        if file.name.startswith(name):
+            return kind
     try:
         content = read(file).content
-        return file.name.startswith("hub") or ("broker" in content and isinstance(content.get("site"), list))
     except ConfigError:
-        return file.name.startswith("hub")
+        return SiteConfig
+    if "broker" in content and isinstance(content.get("site"), list):
+        return HubConfig
+    return RegionConfig if {"broker", "region"} <= content.keys() and "site" not in content else SiteConfig
+
+
+def database_problems(url: str, written: Written) -> Iterator[Problem]:
+    """A database on another machine that is not asked for its certificate: what is heard goes there in the clear."""
+    if is_open_to_strangers(url):
+        sentence = "is on another machine, without TLS: add sslmode=verify-full and sslrootcert=PATH to its query"
+        yield written.problem(("hub", "database"), sentence, "warning")
+
+
+def _check_region(file: Path) -> tuple[Problem, ...]:
+    try:
+        validate(RegionConfig, read(file))
+    except ConfigError as error:
+        return error.found
+    return ()
 
 
 def _check_hub(file: Path, now: datetime) -> tuple[Problem, ...]:
     try:
         written = read(file)
-        broker = validate(HubConfig, written).broker
+        config = validate(HubConfig, written)
     except ConfigError as error:
         return error.found
+    broker = config.broker
     return (
         *file_problems(broker, ("broker",), written),
         *certificate_problems(broker.certificate_file, None, now, ("broker",), written),
-        *pair_problems(broker, written, "broker"),
+        *pair_problems(broker, now, written, "broker"),
+        *revocation_problems(broker, [broker.revoked_file] if broker.revoked_file else [], written, "broker"),
+        *database_problems(config.hub.database, written),
     )
 
 
@@ -106,7 +134,7 @@ def _record(problem: Problem) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    kind = HubConfig if _is_hub(options.file) else SiteConfig
-    written = read(options.file, secrets=options.file.with_name("secrets.toml"))
+    kind = _kind_of(options.file)
+    written = read(options.file, secrets=options.file.with_name("secrets.toml") if kind is SiteConfig else None)
     say(*settings(validate(kind, written), written))
     return EX_OK

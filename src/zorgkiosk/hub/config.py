@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +41,26 @@ def _is_a_database(value: str) -> str:
     if url.password is not None or _SECRET_PARAMETERS & url.query.keys():
         raise ValueError("holds a password: use peer authentication or ~/.pgpass of the hub's user")
     return value
+
+
+_WITH_A_CERTIFICATE = ("verify-ca", "verify-full")
+"""Of libpq's `sslmode` (PostgreSQL 15, 34.19.1): with the others any server is taken, or TLS is not asked for."""
+
+
+def is_open_to_strangers(database: str) -> bool:
+    """Whether the database is reached over a network without asking who answers; a socket and loopback are not one."""
+    url = make_url(database)
+    given = url.query.get("host", url.host or "")
+    hosts = ",".join([given] if isinstance(given, str) else given).split(",")
+    away = [host for host in hosts if host and not host.startswith("/") and not _is_here(host)]
+    return bool(away) and url.query.get("sslmode") not in _WITH_A_CERTIFICATE
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Hub(Section):
@@ -136,15 +156,15 @@ class HubConfig(Section):
         for site in with_keys(named, "partners"):
             for partner in site.partners:
                 if names is not None and partner not in names:
-                    yield f"[[site]] {site.name}: {self.not_one_of('partner', partner, names)}"
+                    yield f"[[site]] {site.name}: {self.not_one_of('partners', partner, names)}"
             if site.name in site.partners:
                 yield f"[[site]] {site.name}: names itself as partner: remove it"
 
     def _ports_are_free(self) -> Iterator[str]:
         board, intake = self.board, self.intake
         ranges = readable(
-            lambda: Range.of("[board] port", board.address, board.port),
             lambda: Range.of("[intake] port", _LOOPBACK, intake.port, intake.ports),
+            lambda: Range.of("[board] port", board.address, board.port),
         )
         yield from clashes(list(ranges))
 

@@ -6,8 +6,9 @@ is on disk is read by a few thin functions at the end.
 
 from __future__ import annotations
 
+import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +21,13 @@ from cryptography.x509.oid import NameOID
 
 from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
 from zorgkiosk.config_section import Section
+from zorgkiosk.config_words import PIN_SCRYPT
 from zorgkiosk.site import local_broker
 from zorgkiosk.site.config import Hub, Site, SiteConfig
+from zorgkiosk.site.panel.pin import guessed
 from zorgkiosk.site.telephony.front import faults
 from zorgkiosk.site.telephony.wiring import TriageSite, front_parameters
+from zorgkiosk.site.trust import REVOKED, newest_list
 
 _PLATES = Path("/etc/zorgkiosk/plates")
 SOON = timedelta(days=30)
@@ -45,14 +49,15 @@ def check_site(
     try:
         config = validate(SiteConfig, written)
     except ConfigError as error:
-        return (*error.found, *secrets_problems(secrets), *_files_of_hub(written, now))
+        return (*error.found, *secrets_problems(secrets), *pin_problems(written), *_files_of_hub(written, now))
     return (
         *secrets_problems(secrets),
+        *pin_problems(written),
         *folder_problems(config, written),
         *front_problems(config, written),
         *plates_problems(config, written),
         *file_problems(config.panel, ("panel",), written),
-        *_hub_problems(config.hub, config.site.name, now, written),
+        *_hub_problems(config.hub, config.site, now, written),
         *partner_problems(config, written, region_sites),
     )
 
@@ -75,13 +80,14 @@ def _files_of_hub(written: Written, now: datetime) -> Iterator[Problem]:
         part = validate(_Identity, replace(written, content=_identity(written.content), secrets=None))
     except ConfigError:
         return  # told already: it stands in these sections
-    yield from _hub_problems(part.hub, part.site.name, now, written)
+    yield from _hub_problems(part.hub, part.site, now, written)
 
 
-def _hub_problems(hub: Hub, name: str, now: datetime, written: Written) -> Iterator[Problem]:
+def _hub_problems(hub: Hub, site: Site, now: datetime, written: Written) -> Iterator[Problem]:
     yield from file_problems(hub, ("hub",), written)
-    yield from certificate_problems(hub.certificate_file, name, now, ("hub",), written)
-    yield from pair_problems(hub, written)
+    yield from certificate_problems(hub.certificate_file, site.name, now, ("hub",), written)
+    yield from pair_problems(hub, now, written)
+    yield from revocation_problems(hub, (site.data_dir / REVOKED, hub.ca_file.with_name(REVOKED)), written)
 
 
 class _Identity(Section):
@@ -105,6 +111,15 @@ def secrets_problems(file: Path) -> Iterator[Problem]:
     elif mode & 0o040:
         sentence = f"its group can read it (mode {mode:04o}): right only for the group of the units, else chmod 600"
         yield Problem(file, Problem.of_file(file, "").place, "", sentence, "warning")
+
+
+def pin_problems(written: Written) -> Iterator[Problem]:
+    """A PIN that is guessed first: `zorgkiosk pin` makes no hash of one, but another program can."""
+    panel = {} if written.secrets is None else written.secrets.content.get("panel")
+    stored = panel.get("pin_scrypt") if isinstance(panel, dict) else None
+    if isinstance(stored, str) and re.fullmatch(PIN_SCRYPT, stored) and guessed(stored):
+        sentence = "is a PIN that everybody tries first: run 'zorgkiosk pin' with another and write its line here"
+        yield written.problem(("secrets", "panel", "pin_scrypt"), sentence)
 
 
 def folder_problems(config: SiteConfig, written: Written) -> Iterator[Problem]:
@@ -174,20 +189,21 @@ def certificate_problems(
         return
     if name is not None and (whose := common_name(certificate)) != name:
         yield written.problem(at, f"{file} is the certificate of '{whose}', not of '{name}': copy the right one")
-    yield from _age(certificate, file, now, at, written)
+    yield from _age(certificate, file, now, written, at, "renew it with zorgkiosk provision")
 
 
 def _age(
-    certificate: x509.Certificate, file: Path, now: datetime, at: tuple[str, ...], written: Written
+    certificate: x509.Certificate, file: Path, now: datetime, written: Written, at: tuple[str, ...], cure: str
 ) -> Iterator[Problem]:
     ends, starts = certificate.not_valid_after_utc, certificate.not_valid_before_utc
     if now >= ends:
-        yield written.problem(at, f"{file} has expired on {ends:%Y-%m-%d}: renew it with zorgkiosk provision")
+        yield written.problem(at, f"{file} has expired on {ends:%Y-%m-%d}: {cure}")
     elif now + SOON >= ends:
-        sentence = f"{file} expires on {ends:%Y-%m-%d}: renew it with zorgkiosk provision"
+        sentence = f"{file} expires on {ends:%Y-%m-%d}: {cure}"
         yield written.problem(at, sentence, "warning")
     if now < starts:
-        yield written.problem(at, f"{file} is valid from {starts:%Y-%m-%d %H:%M} UTC only: is the clock right?")
+        sentence = f"{file} is valid from {starts:%Y-%m-%d %H:%M} UTC only: set the clock, or wait until then"
+        yield written.problem(at, sentence)
 
 
 class Credentials(Protocol):
@@ -201,8 +217,13 @@ class Credentials(Protocol):
     def key_file(self) -> Path: ...
 
 
-def pair_problems(hub: Credentials, written: Written, section: str = "hub") -> Iterator[Problem]:
-    """Key and CA that belong to another certificate."""
+_NEW_AUTHORITY = "begin a new folder for the region, run zorgkiosk provision there, and bring every box its bundle"
+
+
+def pair_problems(hub: Credentials, now: datetime, written: Written, section: str = "hub") -> Iterator[Problem]:
+    """Key and CA that belong to another certificate, and a CA that ends: all that it issued ends with it."""
+    if (known := read_certificate(hub.ca_file)) is not None:
+        yield from _age(known, hub.ca_file, now, written, (section, "ca_file"), _NEW_AUTHORITY)
     certificate = read_certificate(hub.certificate_file)
     if certificate is None:
         return
@@ -211,7 +232,9 @@ def pair_problems(hub: Credentials, written: Written, section: str = "hub") -> I
         try:
             key = serialization.load_pem_private_key(hub.key_file.read_bytes(), None)
         except (ValueError, TypeError):
-            yield written.problem((section, "key_file"), "holds no private key without a password (PEM)")
+            yield written.problem(
+                (section, "key_file"), "holds no private key without a password (PEM): copy the one of certificate_file"
+            )
         else:
             if key.public_key() != ours:
                 yield written.problem(
@@ -220,10 +243,27 @@ def pair_problems(hub: Credentials, written: Written, section: str = "hub") -> I
     authority = read_certificate(hub.ca_file)
     if authority is None:
         if not _unreadable(hub.ca_file):
-            yield written.problem((section, "ca_file"), f"{hub.ca_file} holds no certificate (PEM)")
+            yield written.problem(
+                (section, "ca_file"), f"{hub.ca_file} holds no certificate (PEM): copy the region's CA"
+            )
     elif not _issued(authority, certificate):
         sentence = "is not the CA that issued certificate_file: copy both from the same region"
         yield written.problem((section, "ca_file"), sentence)
+
+
+def revocation_problems(
+    hub: Credentials, lists: Iterable[Path], written: Written, section: str = "hub"
+) -> Iterator[Problem]:
+    """A certificate that stands on the newest list of revoked ones that is here and that the CA has signed."""
+    certificate, authority = read_certificate(hub.certificate_file), read_certificate(hub.ca_file)
+    if certificate is None or authority is None:
+        return
+    known = newest_list(lists, authority)
+    entry = known and known.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    if entry:
+        sentence = f"{hub.certificate_file} is revoked since {entry.revocation_date_utc:%Y-%m-%d}, nobody takes it: "
+        cure = "have zorgkiosk provision issue another, and bring this machine its bundle"
+        yield written.problem((section, "certificate_file"), sentence + cure)
 
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

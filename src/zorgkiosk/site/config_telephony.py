@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from zorgkiosk.config_section import Rule, Section, with_keys
+from zorgkiosk.config_section import UNREAD, Rule, Section, with_keys
 from zorgkiosk.contract.names import Code
 from zorgkiosk.overflow.hours import Window
 from zorgkiosk.overflow.hours import parse as parse_hours
@@ -88,7 +88,8 @@ class Announcements(Section):
         return (self._are_there,)
 
     def _are_there(self) -> Iterator[str]:
-        names = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
+        files = (self.welcome, self.waiting, self.almost, self.longer, self.partner, self.urgent, self.lost)
+        names = [name for name in files if name is not UNREAD]
         try:
             missing = [name for name in names if not (self.folder / name).is_file()]
         except OSError as error:

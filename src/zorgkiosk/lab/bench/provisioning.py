@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zorgkiosk.lab.bench.figures import Figure
-from zorgkiosk.lab.mutations import complaint, load, make_room, mutations, shipped
+from zorgkiosk.lab.mutations import Room, mutations, shipped
 from zorgkiosk.provision.region import provision
 from zorgkiosk.provision.render import Templates
 
@@ -17,16 +17,15 @@ SITES = 40
 
 
 def caught(directory: Path) -> list[Figure]:
-    """How many of the mistakes are named with their line. Raises ConfigError when a shipped config is not good."""
-    room, named, total = make_room(directory, _FIRMWARE), 0, 0
+    """How many mistakes `check` names by their key at their line. Raises OSError when a shipped config is not good."""
+    room, named, total = Room(directory, _FIRMWARE), 0, 0
     for source in shipped(_FIRMWARE):
-        text = source.read_text(encoding="utf-8")
-        file = room / source.name
-        file.write_text(text, encoding="utf-8")
-        load(file)  # the shipped one is good, so what follows is the mistake's
-        for mutation in mutations(text):
+        file = room.place(source)
+        if faults := room.faults(file):
+            raise OSError(f"a shipped config is not good, so what follows is not the mistake's: {faults[0]}")
+        for mutation in mutations(source.name, source.read_text(encoding="utf-8")):
             total += 1
-            named += not complaint(file, mutation)
+            named += not room.complaint(file, mutation)
     return [Figure("config_mutations_caught_percent", 100 * named / total, "%", total)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from zorgkiosk.config_file import ConfigError, Problem
 from zorgkiosk.site import local_broker
 from zorgkiosk.site.config import load_site
-from zorgkiosk.site.panel.pin import hashed, is_pin
+from zorgkiosk.site.panel.pin import hashed, is_pin, is_weak
 
 EX_OK, EX_USAGE = 0, 64
 
@@ -30,6 +30,9 @@ def _pin(_options: argparse.Namespace) -> int:
     pin = getpass.getpass("PIN: ")
     if not is_pin(pin):
         print("a PIN is six to eight digits", file=sys.stderr)
+        return EX_USAGE
+    if is_weak(pin):
+        print("everybody tries this PIN first: choose one that is no run and not one digit alone", file=sys.stderr)
         return EX_USAGE
     if getpass.getpass("once more: ") != pin:
         print("these two differ: nothing was made", file=sys.stderr)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import re
 import secrets
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 WRONG_IN_A_ROW = 5
@@ -21,6 +23,22 @@ Verdict = Literal["right", "wrong", "paused"]
 def is_pin(text: str) -> bool:
     """Six to eight digits: with five guesses an hour, twenty years of trying."""
     return _DIGITS.fullmatch(text) is not None
+
+
+def is_weak(pin: str) -> bool:
+    """What is tried first: one digit again and again, or a straight run up or down (`123456`, `987654`, `567890`)."""
+    steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
+    return len(steps) == 1 and steps <= {0, 1, 9}
+
+
+MOST_GUESSED = ("123456", "000000", "111111", "654321", "12345678", "00000000")
+"""The first of those. A hash does not show its PIN, so each of them is one more hash: not all are tried."""
+
+
+@cache
+def guessed(stored: str) -> bool:
+    """Whether the PIN behind the hash is one of the most guessed. About half a second."""
+    return any(matches(pin, stored) for pin in MOST_GUESSED)
 
 
 def hashed(pin: str, salt: bytes | None = None) -> str:
