@@ -145,6 +145,7 @@ def test_the_first_start_takes_the_bundle_and_then_starts_the_units(region: Path
     said = (region / "out" / "vvt-linde" / "user-data").read_text(encoding="utf-8")
     assert said.startswith("#cloud-config\n") and "{{" not in said
     steps = [
+        "swapoff -a",
         "zorgkiosk_*_",
         "disable, --now, mosquitto",
         "start, zorgkiosk-take-bundle.service",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -154,6 +155,27 @@ def test_ssh_lets_in_the_region_s_keys_from_its_networks_and_nothing_else(region
         "outside without a packet filter": none,
         "no keys": none,
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own needs root")
+@pytest.mark.parametrize("before", ["", "technicians6"], ids=("no rules", "rules of before"))
+def test_a_box_with_older_rules_is_not_left_without_any(before: str, region: Path, tmp_path: Path) -> None:
+    """nft loads all that /etc/nftables.conf includes, or nothing: a set that is missing would open every port."""
+    write_technicians(region, make_key(tmp_path / "key"))
+    provision(region, TEMPLATES, NOW)
+    etc_of_a_box(region, tmp_path / "etc")
+    shipped, own = tmp_path / "etc" / "zorgkiosk" / "nftables.conf", tmp_path / "own.conf"
+    text = shipped.read_text(encoding="utf-8")
+    if before:  # without the set for IPv6 and its rule
+        text = re.sub(r"    set technicians6 \{.*?\n    \}\n|[^\n]*@technicians6 accept\n", "", text, flags=re.DOTALL)
+    assert ("technicians6" in text) != bool(before)
+    shipped.write_text(text if before else "", encoding="utf-8")
+    own.write_text(f'include "{shipped.parent}/nftables*.conf"\n', encoding="utf-8")
+    script = f"nft -f {own} && nft -f {own} && nft list ruleset"
+    done = subprocess.run(["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "elements = { 127.0.0.0/29 }" in done.stdout and "elements = { 2001:db8::/64 }" in done.stdout
+    assert ("policy drop" in done.stdout) == bool(before)
 
 
 @pytest.mark.parametrize("with_ssh", [True, False], ids=("technicians", "nobody"))

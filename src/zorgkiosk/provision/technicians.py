@@ -114,12 +114,16 @@ def _keys(technicians: Technicians) -> str:
 
 
 def _rules(technicians: Technicians) -> str:
-    """nft(8); the table is nftables.conf's."""
+    """nft(8). The sets are nftables.conf's and are named again: where one is missing there (a file of before, or none),
+    nothing of /etc/nftables.conf would be loaded, and the box would stand open.
+    """
     lines = [
-        "# From where technicians may come: made by `zorgkiosk provision` from region.toml. nftables.conf comes first."
+        "# From where technicians may come: made by `zorgkiosk provision` from region.toml. nftables.conf comes first.",
+        "add table inet zorgkiosk",
     ]
     for version, name in ((4, "technicians"), (6, "technicians6")):
         if some := [str(each) for each in _collapsed(technicians.networks) if each.version == version]:
+            lines.append(f"add set inet zorgkiosk {name} {{ type ipv{version}_addr; flags interval; }}")
             lines.append(f"add element inet zorgkiosk {name} {{ {', '.join(some)} }}")
     return "\n".join(lines) + "\n"
 
