@@ -229,7 +229,9 @@ def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError([Problem.of_file(path, f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError(
+            [Problem.of_file(path, f"cannot be read: {error.strerror}: name a file that is there and may be read")]
+        ) from None
     try:
         return raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -257,7 +259,12 @@ def _deepest(path: Path, text: str) -> Problem:
     """The line with the most brackets and dots is the one that does it."""
     lines = text.split("\n")
     worst = max(range(len(lines)), key=lambda number: sum(map(lines[number].count, "[{.")))
-    return Problem(path, Place(worst + 1, 1), "", f"lists or tables lie more than {_DEEPEST} deep in one another")
+    return Problem(
+        path,
+        Place(worst + 1, 1),
+        "",
+        f"lists or tables lie more than {_DEEPEST} deep in one another: write no such brackets",
+    )
 
 
 def _is_deep(content: object) -> bool:

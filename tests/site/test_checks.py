@@ -394,3 +394,18 @@ def test_a_list_that_somebody_else_signed_is_not_believed(folder: Path) -> None:
     own = folder / "hap-noord.pem"
     shutil.move(Authority.create(folder / "elders").revoke(own), folder / "revoked.pem")
     assert found(folder, VALID) == []
+
+
+def test_a_mistake_in_a_hub_s_text_hides_no_missing_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "hub.toml"
+    file.write_text((ANNOUNCEMENTS.parent / "hub" / "hub.toml").read_text().replace("port = 8090", 'port = "8090"'))
+    assert main(["check", str(file)]) == 78
+    told = capsys.readouterr().err
+    assert "board.port: is text: write a whole number, 1 to 65535, without quotes" in told
+    assert "broker.ca_file: " in told and "is not there: put it there" in told
+
+
+@pytest.mark.parametrize("host", ["mqtt://192.0.2.10", "192.0.2.10:1883", "met spatie", ""])
+def test_the_host_of_the_site_s_own_broker_is_a_name_alone(folder: Path, host: str) -> None:
+    (folder / "site.toml").write_text(f'{SITE}[local_broker]\nhost = "{host}"\n')
+    assert any(f"local_broker.host: '{host}' is no host: write a name" in each for each in found(folder, VALID))
