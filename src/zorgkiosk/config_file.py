@@ -42,9 +42,13 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A config that cannot be used. `problems` holds one sentence each: file, place, key, what is wrong, the cure."""
+    """A config that cannot be used. `problems` holds one sentence each: file, place, key, what is wrong, the cure.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `readable`: the config with `UNREAD` in the place of what is wrong; None where the file could not be read at all.
+    """
+
+    def __init__(self, problems: Sequence[Problem], readable: Section | None = None) -> None:
+        self.readable = readable
         super().__init__("\n".join(str(problem) for problem in problems))
         self.found = tuple(problems)
         self.problems = tuple(str(problem) for problem in problems)
@@ -134,7 +138,8 @@ def validate(kind: type[Config], written: Written) -> Config:
         config = kind.model_validate(_mended(kind, content, problems), context=WITHOUT_RULES)
     told += [problem for key, section in _sections(config) for problem in _broken(key, section, written)]
     if told:
-        raise ConfigError(sorted(dict.fromkeys(told), key=lambda one: (one.file != written.file, one.place)))
+        in_order = sorted(dict.fromkeys(told), key=lambda one: (one.file != written.file, one.place))
+        raise ConfigError(in_order, config)
     return config
 
 

@@ -409,3 +409,21 @@ def test_a_mistake_in_a_hub_s_text_hides_no_missing_file(folder: Path, capsys: p
 def test_the_host_of_the_site_s_own_broker_is_a_name_alone(folder: Path, host: str) -> None:
     (folder / "site.toml").write_text(f'{SITE}[local_broker]\nhost = "{host}"\n')
     assert any(f"local_broker.host: '{host}' is no host: write a name" in each for each in found(folder, VALID))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["workers = 0", "workers = 4\n[panel]\nport = true", "worker = 4", "workers = 4\nx = 1"]
+)
+def test_a_mistake_in_the_text_hides_no_unknown_partner_and_no_wrong_folder(folder: Path, wrong: str) -> None:
+    text = SITE.replace("workers = 4", wrong).replace('region = "oost"', 'region = "oost"\ndata_dir = "ca.pem"')
+    (folder / "site.toml").write_text(text)
+    told = found(folder, VALID, {"hap-noord", "hap-west"})
+    assert any("partner 'hap-zuid' is not known" in each for each in told), told
+    assert any("site.data_dir: ca.pem is no folder" in each for each in told), told
+
+
+def test_a_partner_whose_own_name_cannot_be_read_hides_no_other(folder: Path) -> None:
+    other = '[[partner]]\nname = 5\ntitle = "West"\naddress = "203.0.113.6"\nagreed_on = "2026-01-01"\n'
+    (folder / "site.toml").write_text(SITE.replace("[[partner]]", f"{other}[[partner]]"))
+    told = found(folder, VALID, {"hap-noord", "hap-west"})
+    assert ["partner[0].name: is a number" in told[0], "partner[1].name: partner 'hap-zuid'" in told[1]] == [True, True]
