@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zorgkiosk.config_section import UNREAD, WITHOUT_RULES, Section, did_you_mean
-from zorgkiosk.config_words import field_at, refusal, section_of
+from zorgkiosk.config_words import field_at, refusal, section_of, to_write
 from zorgkiosk.toml_faults import not_toml
 from zorgkiosk.toml_places import Key, Place, nearest, places
 
@@ -342,7 +342,8 @@ def _told(key: Key, problems: list[ErrorDetails], kind: type[Section], value: An
             # A secret that was written where its name belongs is no name: only what resembles one is repeated.
             return replace(told, key=name_of((*key[:-1], "?"))) if key[0] == "secrets" and not meant else told
         case "missing":
-            return written.problem(key, "is missing: add it")
+            _, annotation, metadata = field_at(kind, key)
+            return written.problem(key, f"is missing: add it: {to_write(annotation, metadata)}")
         case "value_error":
             return written.problem(key, first["msg"].removeprefix("Value error, "))
         case name:

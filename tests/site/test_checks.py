@@ -135,7 +135,7 @@ def test_one_wrong_key_does_not_hide_what_does_not_fit_together(folder: Path) ->
 
 def test_a_missing_key_is_pointed_to_at_its_section(folder: Path) -> None:
     (folder / "site.toml").write_text(SITE.replace('host = "hub.example"\n', ""))
-    assert "site.toml:5:1: hub.host: is missing: add it" in found(folder)
+    assert "site.toml:5:1: hub.host: is missing: add it: text in quotes" in found(folder)
 
 
 @pytest.mark.parametrize(
