@@ -51,7 +51,7 @@ def test_a_good_file_with_paths_relative_to_itself(file: Path) -> None:
 def test_every_problem_is_told_at_once_with_file_and_key(file: Path) -> None:
     told = problems(file, '[inner]\nport = 0\nprot = 1\n[[item]]\nport = "x"\n[[item]]\nca_fil = "y"\n')
     assert len(told) == 5 and all(sentence.startswith(f"{file}:") for sentence in told)
-    assert f"{file}:1:1: name: is missing: add it" in told
+    assert f"{file}:1:1: name: is missing: add it: text in quotes" in told
     assert f"{file}:3:1: inner.prot: is not a key of this section, did you mean 'port'?" in told
     assert any(
         sentence.startswith(f"{file}:2:1: inner.port: is too small: write a whole number, 1 to 65535")

@@ -1,15 +1,18 @@
 """What is shipped for technicians is true: the reference names every key, the shipped configs are valid."""
 
 import re
+import tomllib
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
 from shipped import FIRMWARE
 from zorgkiosk.capacity.catalog import CATEGORIES
-from zorgkiosk.config_file import ConfigError
+from zorgkiosk.config_file import ConfigError, Written, validate
 from zorgkiosk.config_section import Section
 from zorgkiosk.contract.capacity import LIMITS
 from zorgkiosk.hub import rabbitmq
@@ -18,6 +21,8 @@ from zorgkiosk.lab.reference import differences, rows, written
 from zorgkiosk.lab.region import Region
 from zorgkiosk.provision.config import RegionConfig
 from zorgkiosk.site.config import Secrets, SiteConfig, load_site
+from zorgkiosk.site.config_telephony import Announcements
+from zorgkiosk.site.telephony.announcer import Announcer
 
 REFERENCE: dict[str, type[Section]] = {
     "site.toml": SiteConfig,
@@ -120,3 +125,69 @@ def test_the_package_ships_what_the_reference_points_to() -> None:
 def test_the_changes_are_dated_and_the_newest_stands_first() -> None:
     dates = re.findall(r"^\| ([^|]*?) \| [^|]+ \| [^|]+ \|$", chapter("Changes"), re.MULTILINE)[1:]
     assert len(dates) > 5 and [date.fromisoformat(day).isoformat() for day in dates] == sorted(dates, reverse=True)
+
+
+def blocks(file: str) -> dict[str, dict[str, Any]]:
+    """Sections that the reference has to cut and paste: by name what is in them."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in re.findall(r"^```toml\n(.*?)^```$", chapter(file), re.MULTILINE | re.DOTALL):
+        [(name, content)] = tomllib.loads(text).items()
+        assert name not in found, f"two blocks for {name}"
+        found[name] = {name: content}
+    return found
+
+
+@pytest.mark.parametrize("file", REFERENCE)
+def test_there_is_a_block_for_each_section_in_the_order_of_the_reference(file: str) -> None:
+    """No block has a secret, nor a technician's key: what is pasted along would let somebody in."""
+    pasted = [name for name in REFERENCE[file].model_fields if name not in ("secrets", "technicians")]
+    assert list(blocks(file)) == pasted
+
+
+_BASES = {"site.toml": "example/hap/site.toml", "hub.toml": "hub/hub.toml", "region.toml": "region/region.toml"}
+_NEEDS = {"plate": ("local_broker",), "home_assistant": ("local_broker",)}
+_PASSWORDS: dict[str, Any] = {
+    "phones": {"phone3": "lang-genoeg"},
+    "plates": {"gang-oost": "lang-genoeg"},
+    "local_broker": {"panel": "lang-genoeg", "home_assistant": "lang-genoeg"},
+}
+
+
+def put_into(file: str, names: Iterable[str]) -> None:
+    """The shipped example with these blocks; of several sections it is one more. Raises ConfigError."""
+    base = FIRMWARE / _BASES[file]
+    content = tomllib.loads(base.read_text(encoding="utf-8"))
+    for name in names:
+        for key, value in blocks(file)[name].items():
+            content[key] = [*content.get(key, []), *value] if isinstance(value, list) else value
+    if "announcements" in names:
+        base = FIRMWARE / "site.toml"  # the block's folder lies beside the file
+    elif "announcements" in content:
+        content["announcements"]["folder"] = str(FIRMWARE / "announcements")
+    secrets = Written(base.with_name("secrets.toml"), _PASSWORDS, {}) if file == "site.toml" else None
+    validate(REFERENCE[file], Written(base, content, {}, secrets))
+
+
+@pytest.mark.parametrize(("file", "name"), [(file, name) for file in _BASES for name in blocks(file)])
+def test_each_block_can_be_pasted_into_a_shipped_config(file: str, name: str) -> None:
+    put_into(file, (name, *_NEEDS.get(name, ())))
+
+
+@pytest.mark.parametrize("file", _BASES)
+def test_all_blocks_together_fit(file: str) -> None:
+    put_into(file, list(blocks(file)))
+
+
+def test_the_blocks_for_secrets_hold_no_password_that_could_be_pasted_along() -> None:
+    assert list(blocks("secrets.toml")) == list(Secrets.model_fields)
+    assert all(content == {name: {}} for name, content in blocks("secrets.toml").items())
+
+
+def test_what_is_said_of_announcements_is_what_is_played() -> None:
+    text = (FIRMWARE / "announcements" / "README.md").read_text(encoding="utf-8")
+    announcements = Announcements(folder=FIRMWARE / "announcements")
+    announcer, longest = Announcer.of(announcements), 20
+    for seconds, file in ((59, "bijna.wav"), (60, "minuten-1.wav"), (24 * 60, "minuten-20.wav"), (1441, "langer.wav")):
+        assert Path(announcer.wait(seconds)).name == file
+    assert "whose expected wait is under 60 s" in text and "over 24 min with these" in text
+    assert max(announcer.minutes) == longest and f"{announcements.every_s:.0f} s by default" in text

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zorgkiosk.config_section import UNREAD, WITHOUT_RULES, Section, did_you_mean
-from zorgkiosk.config_words import field_at, refusal, section_of
+from zorgkiosk.config_words import field_at, refusal, section_of, to_write
 from zorgkiosk.toml_faults import not_toml
 from zorgkiosk.toml_places import Key, Place, nearest, places
 
@@ -42,9 +42,13 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A config that cannot be used. `problems` holds one sentence each: file, place, key, what is wrong, the cure."""
+    """A config that cannot be used. `problems` holds one sentence each: file, place, key, what is wrong, the cure.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `readable`: the config with `UNREAD` in the place of what is wrong; None where the file could not be read at all.
+    """
+
+    def __init__(self, problems: Sequence[Problem], readable: Section | None = None) -> None:
+        self.readable = readable
         super().__init__("\n".join(str(problem) for problem in problems))
         self.found = tuple(problems)
         self.problems = tuple(str(problem) for problem in problems)
@@ -134,7 +138,8 @@ def validate(kind: type[Config], written: Written) -> Config:
         config = kind.model_validate(_mended(kind, content, problems), context=WITHOUT_RULES)
     told += [problem for key, section in _sections(config) for problem in _broken(key, section, written)]
     if told:
-        raise ConfigError(sorted(dict.fromkeys(told), key=lambda one: (one.file != written.file, one.place)))
+        in_order = sorted(dict.fromkeys(told), key=lambda one: (one.file != written.file, one.place))
+        raise ConfigError(in_order, config)
     return config
 
 
@@ -240,7 +245,9 @@ def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigError([Problem.of_file(path, f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError(
+            [Problem.of_file(path, f"cannot be read: {error.strerror}: name a file that is there and may be read")]
+        ) from None
     try:
         return raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -268,7 +275,12 @@ def _deepest(path: Path, text: str) -> Problem:
     """The line with the most brackets and dots is the one that does it."""
     lines = text.split("\n")
     worst = max(range(len(lines)), key=lambda number: sum(map(lines[number].count, "[{.")))
-    return Problem(path, Place(worst + 1, 1), "", f"lists or tables lie more than {_DEEPEST} deep in one another")
+    return Problem(
+        path,
+        Place(worst + 1, 1),
+        "",
+        f"lists or tables lie more than {_DEEPEST} deep in one another: write no such brackets",
+    )
 
 
 def _is_deep(content: object) -> bool:
@@ -356,7 +368,8 @@ def _told(key: Key, problems: list[ErrorDetails], kind: type[Section], value: An
             # A secret that was written where its name belongs is no name: only what resembles one is repeated.
             return replace(told, key=name_of((*key[:-1], "?"))) if key[0] == "secrets" and not meant else told
         case "missing":
-            return written.problem(key, "is missing: add it")
+            _, annotation, metadata = field_at(kind, key)
+            return written.problem(key, f"is missing: add it: {to_write(annotation, metadata)}")
         case "value_error":
             return written.problem(key, first["msg"].removeprefix("Value error, "))
         case name:

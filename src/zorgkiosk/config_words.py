@@ -184,6 +184,9 @@ def refusal(kind: str, value: Any, key: Key, annotation: Any, metadata: list[Any
 
 def to_write(annotation: Any, metadata: list[Any]) -> str:
     """`a whole number, 1 to 65535`: what a technician can follow without the reference beside it."""
+    section, _ = section_of(annotation)
+    if section is not None:
+        return f"a section, {', '.join(name for name, key in section.model_fields.items() if key.is_required())} in it"
     said = allowed(annotation, metadata).replace("`", "")
     if said in _EXAMPLES:
         return _EXAMPLES[said]

@@ -135,7 +135,7 @@ def test_one_wrong_key_does_not_hide_what_does_not_fit_together(folder: Path) ->
 
 def test_a_missing_key_is_pointed_to_at_its_section(folder: Path) -> None:
     (folder / "site.toml").write_text(SITE.replace('host = "hub.example"\n', ""))
-    assert "site.toml:5:1: hub.host: is missing: add it" in found(folder)
+    assert "site.toml:5:1: hub.host: is missing: add it: text in quotes" in found(folder)
 
 
 @pytest.mark.parametrize(
@@ -394,3 +394,36 @@ def test_a_list_that_somebody_else_signed_is_not_believed(folder: Path) -> None:
     own = folder / "hap-noord.pem"
     shutil.move(Authority.create(folder / "elders").revoke(own), folder / "revoked.pem")
     assert found(folder, VALID) == []
+
+
+def test_a_mistake_in_a_hub_s_text_hides_no_missing_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "hub.toml"
+    file.write_text((ANNOUNCEMENTS.parent / "hub" / "hub.toml").read_text().replace("port = 8090", 'port = "8090"'))
+    assert main(["check", str(file)]) == 78
+    told = capsys.readouterr().err
+    assert "board.port: is text: write a whole number, 1 to 65535, without quotes" in told
+    assert "broker.ca_file: " in told and "is not there: put it there" in told
+
+
+@pytest.mark.parametrize("host", ["mqtt://192.0.2.10", "192.0.2.10:1883", "met spatie", ""])
+def test_the_host_of_the_site_s_own_broker_is_a_name_alone(folder: Path, host: str) -> None:
+    (folder / "site.toml").write_text(f'{SITE}[local_broker]\nhost = "{host}"\n')
+    assert any(f"local_broker.host: '{host}' is no host: write a name" in each for each in found(folder, VALID))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["workers = 0", "workers = 4\n[panel]\nport = true", "worker = 4", "workers = 4\nx = 1"]
+)
+def test_a_mistake_in_the_text_hides_no_unknown_partner_and_no_wrong_folder(folder: Path, wrong: str) -> None:
+    text = SITE.replace("workers = 4", wrong).replace('region = "oost"', 'region = "oost"\ndata_dir = "ca.pem"')
+    (folder / "site.toml").write_text(text)
+    told = found(folder, VALID, {"hap-noord", "hap-west"})
+    assert any("partner 'hap-zuid' is not known" in each for each in told), told
+    assert any("site.data_dir: ca.pem is no folder" in each for each in told), told
+
+
+def test_a_partner_whose_own_name_cannot_be_read_hides_no_other(folder: Path) -> None:
+    other = '[[partner]]\nname = 5\ntitle = "West"\naddress = "203.0.113.6"\nagreed_on = "2026-01-01"\n'
+    (folder / "site.toml").write_text(SITE.replace("[[partner]]", f"{other}[[partner]]"))
+    told = found(folder, VALID, {"hap-noord", "hap-west"})
+    assert ["partner[0].name: is a number" in told[0], "partner[1].name: partner 'hap-zuid'" in told[1]] == [True, True]

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from zorgkiosk.care.show import settings
 from zorgkiosk.care.trial import say
 from zorgkiosk.care.update import command as update
 from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
-from zorgkiosk.hub.config import HubConfig, is_open_to_strangers
+from zorgkiosk.config_section import Section
+from zorgkiosk.hub.config import Broker, HubConfig, is_open_to_strangers
 from zorgkiosk.provision.config import RegionConfig
 from zorgkiosk.site.checks import certificate_problems, check_site, file_problems, pair_problems, revocation_problems
 from zorgkiosk.site.config import SiteConfig
@@ -93,14 +95,33 @@ def _check_hub(file: Path, now: datetime) -> tuple[Problem, ...]:
         written = read(file)
         config = validate(HubConfig, written)
     except ConfigError as error:
-        return error.found
-    broker = config.broker
+        return (*error.found, *_files_of_broker(file, now))
+    return (*_broker_problems(config.broker, now, written), *database_problems(config.hub.database, written))
+
+
+class _Known(Section):
+    """The section that says who the hub is."""
+
+    broker: Broker
+
+
+def _files_of_broker(file: Path, now: datetime) -> tuple[Problem, ...]:
+    """The hub's certificate and its files, which mistakes elsewhere in the text do not hide."""
+    try:
+        written = read(file)
+        content = {name: value for name, value in written.content.items() if name in _Known.model_fields}
+        broker = validate(_Known, replace(written, content=content)).broker
+    except ConfigError:
+        return ()  # told already: it stands in this section
+    return _broker_problems(broker, now, written)
+
+
+def _broker_problems(broker: Broker, now: datetime, written: Written) -> tuple[Problem, ...]:
     return (
         *file_problems(broker, ("broker",), written),
         *certificate_problems(broker.certificate_file, None, now, ("broker",), written),
         *pair_problems(broker, now, written, "broker"),
         *revocation_problems(broker, [broker.revoked_file] if broker.revoked_file else [], written, "broker"),
-        *database_problems(config.hub.database, written),
     )
 
 

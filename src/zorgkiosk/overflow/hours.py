@@ -55,7 +55,7 @@ def _parse_one(text: str) -> tuple[Window, ...]:
     first, last, *clock = match.groups()
     begin_min, end_min = int(clock[0]) * 60 + int(clock[1]), int(clock[2]) * 60 + int(clock[3])
     if max(begin_min, end_min) > _END_OF_DAY_MIN or begin_min == _END_OF_DAY_MIN:
-        raise ValueError(f"hours '{text}': a day ends at 24:00")
+        raise ValueError(f"hours '{text}': a day ends at 24:00, and begins at 00:00: write hours between these")
     if first == HOLIDAY and last is None:
         return (Window(frozenset(), True, begin_min, end_min),)
     for name in (first, last or first):

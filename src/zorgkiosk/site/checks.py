@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from zorgkiosk.config_file import ConfigError, Problem, Written, read, validate
-from zorgkiosk.config_section import Section
+from zorgkiosk.config_section import UNREAD, Section, UnreadError
 from zorgkiosk.config_words import PIN_SCRYPT
 from zorgkiosk.site import local_broker
 from zorgkiosk.site.config import Hub, Site, SiteConfig
@@ -49,7 +50,9 @@ def check_site(
     try:
         config = validate(SiteConfig, written)
     except ConfigError as error:
-        return (*error.found, *secrets_problems(secrets), *pin_problems(written), *_files_of_hub(written, now))
+        beyond_text = _of_what_could_be_read(error.readable, written, region_sites)
+        of_files = (*secrets_problems(secrets), *pin_problems(written), *_files_of_hub(written, now))
+        return (*error.found, *of_files, *beyond_text)
     return (
         *secrets_problems(secrets),
         *pin_problems(written),
@@ -60,6 +63,21 @@ def check_site(
         *_hub_problems(config.hub, config.site, now, written),
         *partner_problems(config, written, region_sites),
     )
+
+
+def _of_what_could_be_read(
+    config: Section | None, written: Written, region_sites: Collection[str] | None
+) -> Iterator[Problem]:
+    """What a mistake in the text does not hide. The front and the plates' broker are rendered from a whole config."""
+    if not isinstance(config, SiteConfig):
+        return
+    for found in (
+        folder_problems(config, written),
+        file_problems(config.panel, ("panel",), written),
+        partner_problems(config, written, region_sites),
+    ):
+        with suppress(UnreadError):
+            yield from found
 
 
 def _despite(path: Path, error: ConfigError, now: datetime) -> Iterator[Problem]:
@@ -278,7 +296,7 @@ def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
 def partner_problems(config: SiteConfig, written: Written, known: Collection[str] | None) -> Iterator[Problem]:
     """An agreement with a site that the region does not have."""
     for number, partner in enumerate(config.partner):
-        if known is not None and partner.name not in known:
+        if known is not None and partner.name is not UNREAD and partner.name not in known:
             sentence = Section.not_one_of("partner", partner.name, sorted(set(known) - {config.site.name}))
             yield written.problem(("partner", number, "name"), sentence)
 

@@ -63,7 +63,7 @@ def render(config: SiteConfig, directory: Path, run_as: str | None = None) -> st
     tls = [broker.certificate_file, broker.key_file] if broker.tls else []
     for path in [directory, *tls]:
         if not _PATH.fullmatch(str(path)):
-            raise ValueError(f"local broker: {str(path)!r} is no absolute path of plain characters")
+            raise ValueError(f"local broker: {str(path)!r} is no absolute path of plain characters: write another")
     if run_as is not None and not _USER.fullmatch(run_as):
         raise ValueError(f"local broker: {run_as[:40]!r} is no user's name")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701 - not HTML

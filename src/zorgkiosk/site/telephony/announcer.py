@@ -53,9 +53,9 @@ class Announcer:
 
     def _repeated(self, expected_s: float | None) -> tuple[str, ...]:
         waiting = self._file(self.announcements.waiting)
-        return (waiting,) if expected_s is None else (waiting, self._wait(expected_s))
+        return (waiting,) if expected_s is None else (waiting, self.wait(expected_s))
 
-    def _wait(self, expected_s: float) -> str:
+    def wait(self, expected_s: float) -> str:
         """In rounded words; rounded to the nearest step, so a caller hears `ongeveer`."""
         if expected_s < 60:
             return self._file(self.announcements.almost)

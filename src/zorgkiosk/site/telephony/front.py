@@ -256,11 +256,11 @@ def _faults_of_names(parameters: FrontParameters) -> Iterator[str]:
     for what, names in (("site", [parameters.site]), ("partner", partners), ("phone user", users)):
         for name in names:
             if not _NAME.fullmatch(name):
-                yield f"The {what} {name!r} may hold only letters, digits, dots and dashes, 64 at most."
+                yield f"The {what} {name!r} may hold only letters, digits, dots and dashes, 64 at most: write another."
         if len(set(names)) != len(names):
-            yield f"A {what} is named twice."
+            yield f"A {what} is named twice: give each its own name."
     for name in {"desk", "exchange", parameters.site} & set(partners):
-        yield f"A partner cannot be called {name!r}: that name is taken."
+        yield f"A partner cannot be called {name!r}: that name is taken, write another."
 
 
 def _faults_of_extensions(parameters: FrontParameters) -> Iterator[str]:
@@ -283,7 +283,7 @@ def _faults_of_addresses(parameters: FrontParameters) -> Iterator[str]:
         if not _is(ipaddress.IPv4Network, network):
             yield f"{network!r} is not an IPv4 address or network such as 192.168.1.0/24."
     if len(set(partners)) != len(partners):
-        yield "Two partners have the same address and port."
+        yield "Two partners have the same address and port: write each centre's own."
     own = [parameters.sip_port, parameters.tls_port, parameters.internal_port]
     for port in (*own, *(port for _, port in (*partners, *exchange))):
         if not 0 < port < 65536:
@@ -304,11 +304,11 @@ def _faults_of_paths(parameters: FrontParameters) -> Iterator[str]:
         *([parameters.revoked_file] if parameters.revoked_file else []),
     ):
         if not _PATH.fullmatch(str(path)):
-            yield f"The path {str(path)!r} has to be absolute, without spaces or special signs."
+            yield f"The path {str(path)!r} has to be absolute, without spaces or special signs: write another."
     if (length := len(os.fsencode(rpc_socket(parameters)))) > _UNIX_PATH_MAX:
         yield (
             f"The directory {parameters.directory} is too long: its socket needs {length} bytes"
-            f" and a unix socket's path holds {_UNIX_PATH_MAX}."
+            f" and a unix socket's path holds {_UNIX_PATH_MAX}: write a shorter [site] run_dir."
         )
 
 
