@@ -112,7 +112,7 @@ def active_unit(machine: Machine, unit: str) -> bool:
 
 def test_other_technicians_come_without_a_visit_and_none_are_left_when_none_are_named(first_start: Box) -> None:
     box, machine = first_start, first_start.machine
-    assert box.login("first", "sudo", "id", "-un") == "root"
+    assert box.login("first", "sudo", "id", "-un") == "root", machine.journal("ssh.service")
     assert "Permission denied (publickey)" in box.login("second", "id", "-un")
 
     box.send(section(machine.root, "second").replace(', "192.0.2.16/28"', ""), "first")
