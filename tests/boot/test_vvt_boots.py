@@ -14,6 +14,30 @@ from zorgkiosk.lab.nspawn import Machine, wait
 pytest_plugins = ("boot_fixtures",)
 pytestmark = [pytest.mark.integration, pytest.mark.boot, pytest.mark.timeout(1800)]
 
+DISPLAY = """
+import os, shutil, time
+from pathlib import Path
+from zorgkiosk.lab.nextion import SimulatedDisplay
+display = SimulatedDisplay(Path("/dev/zorgkiosk-panel"))
+display.plug()
+port = os.path.realpath("/dev/zorgkiosk-panel")
+shutil.chown(port, "root", "dialout")
+os.chmod(port, 0o660)
+until_s = time.monotonic() + 60
+while not (display.page != "start" and display.visible("p0") and display.text("n0")):
+    assert time.monotonic() < until_s, (display.page, display.faults)
+    time.sleep(0.05)
+print("drawn with", display.text("n0"), "faults", display.faults, flush=True)
+before = display.text("n0")
+while display.text("n0") == before:  # a finger that was on its way while the page came is not heard
+    assert time.monotonic() < until_s, (display.page, display.faults)
+    display.tap("p0")
+    time.sleep(3)
+print("tapped to", display.text("n0"), flush=True)
+time.sleep(3600)
+"""
+"""A display as the cable shows it to a box: of root, for dialout to use. It stays plugged in until it is stopped."""
+
 OURS = (*SITE, "intake", "board")
 
 
@@ -134,3 +158,24 @@ def test_the_watchdog_ends_units_whose_loop_stands_still(vvt: Machine) -> None:
 
 def test_what_was_tapped_is_still_there_after_all_of_that(vvt: Machine) -> None:
     assert [cell["free"] for cell in cells(vvt) if cell["category"] == "elv-laag"] == [1]
+
+
+def test_a_serial_display_is_drawn_and_tapped_through_the_units_hardening(vvt: Machine) -> None:
+    """The display is simulated, behind a pseudo-terminal: its kind alone is not a ttyUSB."""
+    site = vvt.root / "etc/zorgkiosk/site.toml"
+    text = site.read_text(encoding="utf-8")
+    (vvt.root / "root" / "display.py").write_text(DISPLAY, encoding="utf-8")
+    site.write_text(f"{text}\n[[serial_panel]]\n", encoding="utf-8")
+    vvt.do("systemd-run", "--unit=display", "/opt/zorgkiosk/current/bin/python", "/root/display.py")
+    try:
+        vvt.do("systemctl", "restart", "zorgkiosk-panel")
+        wait(lambda: "drawn with" in vvt.journal("display"), 2 * SOON_S, "the display shows a number")
+        assert "faults []" in vvt.journal("display")
+        wait(lambda: "tapped to" in vvt.journal("display"), SOON_S, "the number has changed")
+        wait(lambda: "shows the panel" in vvt.journal("zorgkiosk-panel"), SOON_S, "the panel says so")
+        groups = vvt.do("grep", "^Groups:", f"/proc/{vvt.main_pid('zorgkiosk-panel')}/status").split()[1:]
+        assert vvt.do("getent", "group", "dialout").split(":")[2] in groups
+    finally:
+        vvt.ask("systemctl", "stop", "display")
+        site.write_text(text, encoding="utf-8")
+        vvt.do("systemctl", "restart", "zorgkiosk-panel")
