@@ -35,7 +35,7 @@ from zorgkiosk.site.config_telephony import (
 
 
 class Site(Section):
-    """Who this is. `data_dir` holds the stores, `run_dir` sockets and rendered files (both made at start)."""
+    """Who this is. `data_dir` holds the stores, `run_dir` sockets, with the front's folder beside it."""
 
     name: Code
     title: Title
